@@ -1,0 +1,143 @@
+"""What the acoustic model is trained on: named losses of prosody prior, prosody flow, frame contour, mel prior and mel flow.
+
+Comes in: a Condition and a Target. Goes out: a dict of scalar losses. Each flow learns the residual around its own prior, with
+the prior's gradient stopped, so that the prior stays the conditional mean or median and the flow learns only what varies.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emotts.acoustic.flow import flow_loss, interpolate, sample_times, skip_scale
+from emotts.acoustic.model import AcousticModel, Condition, Keep
+from emotts.layers import frame_to_token, lengths_to_mask
+from emotts.prosody import Prosody
+
+WEIGHTS = {"prosody": 1.0, "prosody_flow": 0.5, "voicing": 0.5, "contour": 0.5, "mel": 2.0, "mel_flow": 1.0}
+RESIDUAL_MOMENTUM = 0.02  # how fast the residual scales follow the training; small is steady
+
+
+@dataclass
+class Target:
+    """The recording that a Condition should become.
+
+    Attributes:
+        durations: frames per token [B, N].
+        features: raw token features [B, N, 4]: log frames, two F0 anchors (log2 Hz less the voice's mean), log energy.
+        feature_weight: how much each counts [B, N, 4]; F0 counts less where nothing is voiced.
+        f0: Hz per frame [B, T], 0 unvoiced.
+        contour: the line through the anchors [B, T], log2 Hz less the voice's mean.
+        mel: natural log magnitudes [B, T, M].
+    """
+
+    durations: Tensor
+    features: Tensor
+    feature_weight: Tensor
+    f0: Tensor
+    contour: Tensor
+    mel: Tensor
+
+    def to(self, device: torch.device) -> "Target":
+        return Target(
+            *(x.to(device) for x in (self.durations, self.features, self.feature_weight, self.f0, self.contour, self.mel))
+        )
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """How often a training row forgets a condition, each for guidance or for requests that leave it open."""
+
+    emotion: float = 0.08
+    label: float = 0.3
+    dimension: float = 0.3
+    voice: float = 0.03
+    content: float = 0.03
+
+
+def draw_dropout(condition: Condition, dropout: Dropout, generator: torch.Generator) -> tuple[Condition, Keep]:
+    """Forget parts of the condition at random, each row for itself."""
+    n = len(condition.voice)
+
+    def kept(probability: float, *shape: int) -> Tensor:
+        return (torch.rand((n, *shape), generator=generator) >= probability).to(condition.voice.device)
+
+    whole = kept(dropout.emotion)
+    emotion = condition.emotion.masked(whole & kept(dropout.label), whole[:, None] & kept(dropout.dimension, 3))
+    changed = Condition(condition.phonemes, condition.stresses, condition.lengths, condition.voice, emotion)
+    return changed, Keep(kept(dropout.content), kept(dropout.voice))
+
+
+def acoustic_losses(
+    model: AcousticModel, condition: Condition, target: Target, generator: torch.Generator, dropout: Dropout
+) -> dict[str, Tensor]:
+    """Return the named losses of one batch; their weights are in WEIGHTS."""
+    device = target.mel.device
+    condition, keep = draw_dropout(condition, dropout, generator)
+    mask = condition.mask
+    lengths = target.durations.sum(dim=1)
+    frame_mask = lengths_to_mask(lengths, target.mel.shape[1])
+    content, speaker, emotion = model.encode(condition, keep)
+    prosody = model.prosody
+    token_condition = prosody.condition(speaker, emotion)
+
+    prior, hidden = prosody.prior(content, token_condition, mask)
+    wanted = prosody.normalise(target.features)
+    weight = target.feature_weight * mask[:, :, None]
+    losses = {"prosody": _weighted(F.mse_loss(prior.float(), wanted, reduction="none"), weight)}
+
+    residual = wanted - prior.float().detach()
+    if model.training:
+        _follow(prosody.residual_std, residual, weight)
+    x_1 = residual / prosody.residual_std
+    x_0, t = _noise(x_1, generator, device)
+    x_t = interpolate(x_0, x_1, t)
+    velocity = skip_scale(t)[:, None, None] * x_t + prosody.velocity(x_t, t, hidden, token_condition, mask).float()
+    losses["prosody_flow"] = _weighted((velocity - (x_1 - x_0)) ** 2, weight)
+
+    relative = model.relative_log_f0(target.f0, condition.voice)
+    index = frame_to_token(target.durations, target.mel.shape[1])
+    fine = prosody.frames(hidden, speaker, target.durations, index, target.contour, frame_mask).float()
+    voiced = (target.f0 > 0) & frame_mask
+    losses["voicing"] = _weighted(
+        F.binary_cross_entropy_with_logits(fine[..., 0], voiced.float(), reduction="none"), frame_mask.float()
+    )
+    losses["contour"] = _weighted((fine[..., 1] - 10.0 * (relative - target.contour)).abs(), voiced.float())
+
+    given = Prosody(target.durations, target.f0, wanted[..., 3])
+    rows, mu, summary = model.trunk(content, token_condition, emotion, given, relative, mask, frame_mask)
+    mel = (target.mel - model.mel_mean) / model.mel_std
+    frames = frame_mask.float()[:, :, None]
+    losses["mel"] = _weighted((mu.float() - mel).abs(), frames.expand_as(mel))
+
+    residual = mel - mu.float().detach()
+    if model.training:
+        _follow(model.residual_std, residual, frames.expand_as(mel))
+    x_1 = residual / model.residual_std
+    x_0, t = _noise(x_1, generator, device)
+    x_t = interpolate(x_0, x_1, t)
+    output = model.estimator(x_t, t, mu.detach(), rows, summary, frame_mask)
+    losses["mel_flow"] = flow_loss(skip_scale(t)[:, None, None] * x_t + output.float(), x_0, x_1, frame_mask)
+    return losses
+
+
+def total(losses: dict[str, Tensor]) -> Tensor:
+    """Return the weighted sum."""
+    return torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
+
+
+def _noise(x_1: Tensor, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+    x_0 = torch.randn(x_1.shape, generator=generator).to(device)
+    return x_0, sample_times(len(x_1), generator).to(device)
+
+
+def _weighted(value: Tensor, weight: Tensor) -> Tensor:
+    return (value * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+@torch.no_grad()
+def _follow(scale: Tensor, residual: Tensor, weight: Tensor) -> None:
+    """Move the running residual scale [F] towards the weighted standard deviation of this batch."""
+    variance = (residual**2 * weight).sum(dim=(0, 1)) / weight.sum(dim=(0, 1)).clamp_min(1.0)
+    scale.lerp_(variance.sqrt().clamp(0.02, 3.0), RESIDUAL_MOMENTUM)

@@ -1,0 +1,1 @@
+"""Content at the door of the model: the text encoder."""

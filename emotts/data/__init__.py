@@ -1,0 +1,1 @@
+"""Corpora: the manifest of utterances and the dataset that reads it."""

@@ -1,0 +1,234 @@
+"""Manifest rows to training batches, chosen by (seed, step) alone, so that a resumed run sees what an unbroken one would.
+
+Comes in: a corpus folder with manifest.jsonl and feature shards. Goes out: padded tensors of whole utterances, bucketed by length.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from emotts.data.manifest import ManifestRow, read_manifest
+from emotts.emotion.labels import LABEL_INDEX, LABELS
+from emotts.text.symbols import encode
+
+FRAME_STEP, TOKEN_STEP = 32, 8  # lengths are rounded up to these, so that few tensor shapes occur
+UNVOICED_F0_WEIGHT = 0.2
+
+
+@dataclass
+class Utterance:
+    """One row, ready to be padded. Arrays per token [N] or per frame [T]."""
+
+    phonemes: np.ndarray
+    stresses: np.ndarray
+    durations: np.ndarray
+    features: np.ndarray
+    feature_weight: np.ndarray
+    f0: np.ndarray
+    contour: np.ndarray
+    mel: np.ndarray
+    labels: np.ndarray
+    label_known: bool
+    avd: np.ndarray
+    avd_known: bool
+    voice: int
+
+
+@dataclass
+class Batch:
+    """Padded utterances; attributes as in Utterance with a leading B axis, and the real lengths."""
+
+    phonemes: Tensor
+    stresses: Tensor
+    token_lengths: Tensor
+    durations: Tensor
+    features: Tensor
+    feature_weight: Tensor
+    f0: Tensor
+    contour: Tensor
+    mel: Tensor
+    labels: Tensor
+    label_known: Tensor
+    avd: Tensor
+    avd_known: Tensor
+    voice: Tensor
+
+
+def fill_unvoiced(f0: np.ndarray) -> np.ndarray:
+    """Return log2 F0 [T] with unvoiced frames interpolated; nan everywhere if nothing is voiced."""
+    voiced = np.flatnonzero(f0 > 0)
+    if not len(voiced):
+        return np.full(len(f0), np.nan)
+    return np.interp(np.arange(len(f0)), voiced, np.log2(f0[voiced]))
+
+
+def token_features(durations: np.ndarray, log_f0: np.ndarray, energy: np.ndarray) -> np.ndarray:
+    """Return log frames, the mean log F0 of each half, and the mean log energy per token [N, 4]."""
+    ends = np.cumsum(durations)
+    starts = ends - durations
+    middle = starts + durations / 2.0
+    sums = {name: np.concatenate([[0.0], np.cumsum(values)]) for name, values in (("f0", log_f0), ("energy", energy))}
+    grid = np.arange(len(log_f0) + 1)
+
+    def mean(name: str, values: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        area = np.interp(right, grid, sums[name]) - np.interp(left, grid, sums[name])
+        point = values[np.clip(left.astype(int), 0, len(values) - 1)]
+        return np.where(right > left, area / np.maximum(right - left, 1e-9), point)
+
+    return np.stack(
+        [
+            np.log(durations + 0.5),
+            mean("f0", log_f0, starts, middle),
+            mean("f0", log_f0, middle, ends),
+            mean("energy", energy, starts, ends),
+        ],
+        axis=-1,
+    )
+
+
+def anchor_line(features: np.ndarray, durations: np.ndarray, n_frames: int) -> np.ndarray:
+    """Return the line [T] through the anchors at a quarter and three quarters of each token."""
+    spoken = durations > 0
+    lasting = durations[spoken]
+    start = np.cumsum(lasting) - lasting
+    times = np.stack([start + 0.25 * lasting, start + 0.75 * lasting], axis=-1).ravel()
+    return np.interp(np.arange(n_frames) + 0.5, times, features[spoken, 1:3].ravel())
+
+
+class Corpus:
+    """All utterances of one split in memory, with mels as float16."""
+
+    def __init__(self, folder: str | Path, split: str, voices: Sequence[str], max_frames: int = 1_000) -> None:
+        folder = Path(folder)
+        known = set(voices)
+        self.voices = list(voices)
+        self.rows = [
+            r for r in read_manifest(folder / "manifest.jsonl") if r.split == split and r.voice in known and r.n_frames <= max_frames
+        ]
+        if not self.rows:
+            raise ValueError(f"{folder} has no rows of split {split!r} for voices {', '.join(voices)}; run recipes/simulate_corpus.py.")
+        self.raw = self._load(folder)
+        self.mean_log_f0 = self._mean_log_f0()
+
+    def _load(self, folder: Path) -> list[dict[str, np.ndarray]]:
+        by_shard: dict[str, list[int]] = {}
+        for i, row in enumerate(self.rows):
+            by_shard.setdefault(row.features, []).append(i)
+        raw: list[dict[str, np.ndarray]] = [{} for _ in self.rows]
+        for shard, indices in by_shard.items():
+            with safe_open(folder / shard, framework="numpy") as store:
+                for i in indices:
+                    name = self.rows[i].id
+                    raw[i] = {key: store.get_tensor(f"{name}.{key}") for key in ("mel", "f0", "energy", "avd")}
+        return raw
+
+    def _mean_log_f0(self) -> dict[str, float]:
+        """Mean log2 F0 of each voice over its neutral rows, or over all rows where it has no neutral ones."""
+        means = {}
+        for voice in self.voices:
+            rows = [i for i, r in enumerate(self.rows) if r.voice == voice]
+            neutral = [i for i in rows if self.rows[i].label == "neutral"] or rows
+            values = [np.log2(f[f > 0]) for f in (self.raw[i]["f0"] for i in neutral[:400]) if (f > 0).any()]
+            means[voice] = float(np.concatenate(values).mean()) if values else 7.3
+        return means
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def utterance(self, i: int) -> Utterance:
+        """Return row i with its token features."""
+        row: ManifestRow = self.rows[i]
+        raw = self.raw[i]
+        durations = np.asarray(row.durations, np.int64)
+        mean = self.mean_log_f0[row.voice]
+        log_f0 = fill_unvoiced(raw["f0"])
+        log_f0 = np.where(np.isnan(log_f0), 0.0, log_f0 - mean)
+        features = token_features(durations, log_f0, raw["energy"].astype(np.float64))
+        voiced_share = token_features(durations, (raw["f0"] > 0).astype(float), np.zeros(len(log_f0)))[:, 1:3]
+        weight = np.ones_like(features)
+        weight[:, 1:3] = np.where(voiced_share > 0.3, 1.0, UNVOICED_F0_WEIGHT)
+        labels = np.zeros(len(LABELS), np.float32)
+        if row.label is not None and row.label != "neutral":
+            labels[LABEL_INDEX[row.label]] = row.intensity
+        phonemes, stresses = encode(row.phonemes)
+        return Utterance(
+            np.asarray(phonemes), np.asarray(stresses), durations, features.astype(np.float32), weight.astype(np.float32), raw["f0"],
+            anchor_line(features, durations, row.n_frames).astype(np.float32), raw["mel"], labels, row.label is not None,
+            raw["avd"].astype(np.float32), row.arousal is not None, self.voices.index(row.voice),
+        )  # fmt: skip
+
+
+class BatchPlan:
+    """Deterministic bucketed batches: batch of step s is a pure function of (corpus, seed, s)."""
+
+    def __init__(self, lengths: Sequence[int], max_frames: int, seed: int) -> None:
+        self.lengths = np.asarray(lengths)
+        self.max_frames = max_frames
+        self.seed = seed
+        self._epoch = -1
+        self._batches: list[list[int]] = []
+        self._starts = [0]
+
+    def _plan(self, epoch: int) -> list[list[int]]:
+        rng = np.random.default_rng([self.seed, epoch])
+        jitter = self.lengths * np.exp(rng.normal(0.0, 0.08, len(self.lengths)))
+        batches: list[list[int]] = []
+        current: list[int] = []
+        longest = 0
+        for i in np.argsort(jitter):
+            length = -(-int(self.lengths[i]) // FRAME_STEP) * FRAME_STEP
+            if current and max(longest, length) * (len(current) + 1) > self.max_frames:
+                batches.append(current)
+                current, longest = [], 0
+            current.append(int(i))
+            longest = max(longest, length)
+        batches.append(current)
+        return [batches[k] for k in rng.permutation(len(batches))]
+
+    def indices(self, step: int) -> list[int]:
+        """Return the rows of the batch of this step."""
+        while step >= self._starts[-1]:
+            self._starts.append(self._starts[-1] + len(self._plan(len(self._starts) - 1)))
+        epoch = int(np.searchsorted(self._starts, step, side="right")) - 1
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, self._plan(epoch)
+        return self._batches[step - self._starts[epoch]]
+
+
+def collate(items: Sequence[Utterance]) -> Batch:
+    """Pad utterances to common lengths, rounded up to FRAME_STEP and TOKEN_STEP."""
+    n_tokens = -(-max(len(u.phonemes) for u in items) // TOKEN_STEP) * TOKEN_STEP
+    n_frames = -(-max(len(u.f0) for u in items) // FRAME_STEP) * FRAME_STEP
+
+    def pad(name: str, length: int, dtype: torch.dtype) -> Tensor:
+        first = getattr(items[0], name)
+        out = torch.zeros((len(items), length, *first.shape[1:]), dtype=dtype)
+        for row, item in zip(out, items, strict=True):
+            value = torch.from_numpy(np.ascontiguousarray(getattr(item, name)))
+            row[: len(value)] = value
+        return out
+
+    def per_token(value: Tensor) -> Tensor:
+        return value[:, None].expand(-1, n_tokens, *value.shape[1:]).contiguous()
+
+    return Batch(
+        phonemes=pad("phonemes", n_tokens, torch.int64),
+        stresses=pad("stresses", n_tokens, torch.int64),
+        token_lengths=torch.tensor([len(u.phonemes) for u in items]),
+        durations=pad("durations", n_tokens, torch.int64),
+        features=pad("features", n_tokens, torch.float32),
+        feature_weight=pad("feature_weight", n_tokens, torch.float32),
+        f0=pad("f0", n_frames, torch.float32),
+        contour=pad("contour", n_frames, torch.float32),
+        mel=pad("mel", n_frames, torch.float32),
+        labels=per_token(torch.stack([torch.from_numpy(u.labels) for u in items])),
+        label_known=per_token(torch.tensor([u.label_known for u in items])),
+        avd=pad("avd", n_tokens, torch.float32),
+        avd_known=per_token(torch.tensor([[u.avd_known] * 3 for u in items])),
+        voice=torch.tensor([u.voice for u in items]),
+    )

@@ -1,0 +1,157 @@
+"""The manifest of a corpus: one JSON line per utterance, with paths relative to the manifest's folder.
+
+In and out: `ManifestRow` objects. Features lie beside it in safetensors shards under the names `<id>.mel`, `.f0`, `.energy`, `.avd`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from emotts.audio import SPEC
+from emotts.emotion.labels import LABELS, MAX_INTENSITY
+
+SPLITS = ("train", "valid", "test")
+FEATURES = ("mel", "f0", "energy", "avd")  # [T, M] float16, [T] float32 Hz, [T] float16, [N, 3] float16
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One utterance.
+
+    Attributes:
+        id: Unique name.
+        audio: Path of the flac file, relative to the manifest.
+        text: What is said.
+        voice: Name of the voice.
+        language: BCP 47 tag, for example "en-us".
+        phonemes: N tokens, `<sil>` at both ends.
+        durations: N numbers of mel frames; their sum is `n_frames`.
+        label: One of `LABELS`, or None where no category was asked for.
+        intensity: Strength of the label, 0 to 1.5.
+        arousal: Mean over the utterance in [-1, 1], or None where unknown.
+        valence: As arousal.
+        dominance: As arousal.
+        split: "train", "valid" or "test".
+        licence: Licence of the audio.
+        n_frames: Number T of mel frames.
+        duration_s: Length of the audio in seconds.
+        features: Path of the safetensors shard, relative to the manifest.
+    """
+
+    id: str
+    audio: str
+    text: str
+    voice: str
+    language: str
+    phonemes: list[str]
+    durations: list[int]
+    label: str | None
+    intensity: float
+    arousal: float | None
+    valence: float | None
+    dominance: float | None
+    split: str
+    licence: str
+    n_frames: int
+    duration_s: float
+    features: str
+
+    def __post_init__(self) -> None:
+        problem = _problem(self)
+        if problem:
+            raise ValueError(f"manifest row {self.id!r}: {problem}")
+
+    def to_json(self) -> str:
+        """Return the row as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def parse_row(line: str) -> ManifestRow:
+    """Read one line of a manifest.
+
+    Raises:
+        ValueError: If it is not JSON, a key is missing or unknown, or the values contradict each other.
+    """
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"a manifest line must be a JSON object; got {line[:80]!r}") from error
+    if not isinstance(values, dict) or set(values) != _KEYS:
+        keys = set(values) if isinstance(values, dict) else set()
+        raise ValueError(f"manifest row: missing keys {sorted(_KEYS - keys)}, unknown keys {sorted(keys - _KEYS)}")
+    return ManifestRow(**values)
+
+
+def read_manifest(path: str | Path) -> list[ManifestRow]:
+    """Read all rows of a manifest.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a row is wrong or an id appears twice; the message names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no manifest at {path}; make one with recipes/simulate_corpus.py")
+    rows: list[ManifestRow] = []
+    seen: set[str] = set()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = parse_row(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+        if row.id in seen:
+            raise ValueError(f"{path}, line {number}: id {row.id!r} appears twice")
+        seen.add(row.id)
+        rows.append(row)
+    return rows
+
+
+def write_manifest(path: str | Path, rows: Iterable[ManifestRow]) -> None:
+    """Write rows to a temporary file and rename it, so that a manifest is whole or absent."""
+    write_atomically(path, "".join(row.to_json() + "\n" for row in rows))
+
+
+def write_atomically(path: str | Path, text: str) -> None:
+    """Write text to a temporary file beside `path`, then rename it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+_KEYS = {field.name for field in fields(ManifestRow)}
+
+
+def _problem(row: ManifestRow) -> str | None:
+    if row.split not in SPLITS:
+        return f"split must be one of {', '.join(SPLITS)}; got {row.split!r}"
+    if row.label is not None and row.label not in LABELS:
+        return f"label must be null or one of {', '.join(LABELS)}; got {row.label!r}"
+    if len(row.phonemes) != len(row.durations):
+        return f"{len(row.phonemes)} phonemes but {len(row.durations)} durations"
+    if any(duration < 0 for duration in row.durations) or sum(row.durations) != row.n_frames:
+        return f"durations must be >= 0 and add up to n_frames = {row.n_frames}; got {sum(row.durations)}"
+    if abs(row.duration_s * SPEC.frame_rate - row.n_frames) > 1.0:
+        return f"duration_s {row.duration_s} does not fit n_frames {row.n_frames}"
+    if not 0.0 <= row.intensity <= MAX_INTENSITY:
+        return f"intensity must lie in [0, {MAX_INTENSITY}]; got {row.intensity}"
+    for name in ("arousal", "valence", "dominance"):
+        value = getattr(row, name)
+        if value is not None and not -1.0 <= value <= 1.0:
+            return f"{name} must be null or lie in [-1, 1]; got {value}"
+    if any(Path(path).is_absolute() or ".." in Path(path).parts for path in (row.audio, row.features)):
+        return "audio and features must be paths below the manifest's folder"
+    return None

@@ -1,0 +1,1 @@
+"""The simulated corpus: open voices read sentences under known acoustic controls."""

@@ -1,0 +1,277 @@
+"""Render planned shards to a corpus on disk: audio, features, and a manifest that says exactly what each utterance is.
+
+In: `Shard` plans. Out: `audio/<shard>/<id>.flac`, `features/<shard>.safetensors`, `shards/<shard>.json`, and at the end
+`manifest.jsonl` and `report.json`. A shard is finished when its JSON exists; everything is renamed into place, so a run that was
+stopped continues where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from emotts.audio import SPEC, LogMel, frame_energy, save_audio
+from emotts.data.manifest import ManifestRow, parse_row, write_atomically, write_manifest
+from emotts.emotion.rendering import controls_for
+from emotts.simulation.checks import Recogniser, WhisperTiny, recognise_shard, rejection_reasons
+from emotts.simulation.plan import Shard, Utterance, fingerprint
+from emotts.simulation.readings import sample_reading
+from emotts.simulation.teachers import Rendition, Teacher, VoiceInfo
+
+LANGUAGE = "en-us"
+
+
+@dataclass(frozen=True)
+class CorpusJob:
+    """What a worker process needs besides the shard.
+
+    Attributes:
+        folder: Where the corpus lies.
+        teachers: Class names such as "emotts.simulation.hibari.HibariTeacher".
+        phonemizer: Name of a function from text to tokens.
+        check_words: Whether a recogniser must hear the words.
+    """
+
+    folder: Path
+    teachers: tuple[str, ...]
+    phonemizer: str = "emotts.text.phonemize.phonemize"
+    check_words: bool = True
+
+
+@dataclass(frozen=True)
+class Take:
+    """A rendered utterance that passed the checks of the signal."""
+
+    utterance: Utterance
+    tokens: list[str]
+    avd: NDArray[np.float64]
+    waveform: NDArray[np.float32]
+    rendition: Rendition
+
+
+def render_shard(job: CorpusJob, shard: Shard) -> str:
+    """Render one shard unless it is finished.
+
+    Args:
+        job: Where and how.
+        shard: What.
+
+    Returns:
+        The name of the shard.
+
+    Raises:
+        ValueError: If a finished shard of this name belongs to another plan.
+    """
+    record_path = job.folder / "shards" / f"{shard.name}.json"
+    if record_path.is_file():
+        _check_fingerprint(record_path, shard)
+        return shard.name
+    torch.set_num_threads(1)
+    seconds: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    takes = _render(job, shard, rejected, seconds)
+    if job.check_words:
+        takes = _keep_understood(takes, rejected, seconds)
+    rows = _store(job, shard, takes, seconds)
+    record = {
+        "fingerprint": fingerprint(shard),
+        "rejected": dict(sorted(rejected.items())),
+        "seconds": {key: round(value, 3) for key, value in seconds.items()},
+        "rows": [asdict(row) for row in rows],
+    }
+    write_atomically(record_path, json.dumps(record, ensure_ascii=False))
+    return shard.name
+
+
+def merge_shards(folder: Path, shards: list[Shard]) -> dict[str, Any]:
+    """Write `manifest.jsonl` and `report.json` from finished shards, in the order of the plan; return the report."""
+    rows: list[ManifestRow] = []
+    rejected: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for shard in shards:
+        record = json.loads((folder / "shards" / f"{shard.name}.json").read_text(encoding="utf-8"))
+        rows += [parse_row(json.dumps(row)) for row in record["rows"]]
+        rejected.update(record["rejected"])
+        seconds.update(record["seconds"])
+    write_manifest(folder / "manifest.jsonl", rows)
+    report = {
+        "utterances": len(rows),
+        "planned": sum(len(shard.utterances) for shard in shards),
+        "rejected": dict(rejected),
+        "hours": _hours(rows, "split"),
+        "hours_by_voice": _hours(rows, "voice"),
+        "hours_by_label": _hours(rows, "label"),
+        "processor_seconds": {key: round(value, 1) for key, value in seconds.items()},
+    }
+    write_atomically(folder / "report.json", json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def teacher_class(name: str) -> Any:
+    """Import a class or function by its full name."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+def voice_teachers(teachers: tuple[str, ...]) -> dict[str, str]:
+    """Return which teacher speaks each voice.
+
+    Raises:
+        ValueError: If two teachers claim one voice.
+    """
+    owners: dict[str, str] = {}
+    for name in teachers:
+        for voice in teacher_class(name).voices:
+            if voice in owners:
+                raise ValueError(f"voice {voice!r} belongs to both {owners[voice]} and {name}")
+            owners[voice] = name
+    return owners
+
+
+@lru_cache(maxsize=None)
+def _teacher(name: str) -> Teacher:
+    return teacher_class(name)()
+
+
+@lru_cache(maxsize=1)
+def _recogniser() -> Recogniser:
+    return WhisperTiny()
+
+
+@lru_cache(maxsize=1)
+def _mel() -> LogMel:
+    return LogMel(SPEC)
+
+
+@lru_cache(maxsize=8192)
+def _tokens(phonemizer: str, text: str) -> tuple[str, ...]:
+    return tuple(teacher_class(phonemizer)(text))
+
+
+def _render(job: CorpusJob, shard: Shard, rejected: Counter[str], seconds: Counter[str]) -> list[Take]:
+    owners = voice_teachers(job.teachers)
+    takes = []
+    for utterance in shard.utterances:
+        started = time.process_time()
+        tokens = list(_tokens(job.phonemizer, utterance.text))
+        seconds["text"] += time.process_time() - started
+        started = time.process_time()
+        avd = utterance.avd(len(tokens))
+        controls = controls_for(avd, utterance.label_weights(len(tokens)))
+        reading = sample_reading(tokens, np.random.default_rng(utterance.seed))
+        teacher = _teacher(owners[utterance.voice])
+        rendition = teacher.speak(tokens, utterance.voice, controls, reading, utterance.seed)
+        reasons = rejection_reasons(rendition, tokens)
+        seconds["rendering"] += time.process_time() - started
+        if reasons:
+            rejected.update(reasons[:1])
+            continue
+        takes.append(Take(utterance, tokens, avd, _quantise(rendition.waveform), rendition))
+    return takes
+
+
+def _keep_understood(takes: list[Take], rejected: Counter[str], seconds: Counter[str]) -> list[Take]:
+    started = time.process_time()
+    errors = recognise_shard(_recogniser(), [take.waveform for take in takes], [take.utterance.text for take in takes])
+    kept = [take for take, error in zip(takes, errors, strict=True) if error.is_acceptable]
+    rejected["words"] += len(takes) - len(kept)
+    seconds["recognition"] += time.process_time() - started
+    return kept
+
+
+def _store(job: CorpusJob, shard: Shard, takes: list[Take], seconds: Counter[str]) -> list[ManifestRow]:
+    """Write audio and features of a shard beside their final places, then rename both."""
+    owners = voice_teachers(job.teachers)
+    audio, features = job.folder / "audio" / shard.name, job.folder / "features" / f"{shard.name}.safetensors"
+    unfinished = job.folder / "audio" / f".{shard.name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    features.parent.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, torch.Tensor] = {}
+    rows = []
+    for take in takes:
+        started = time.process_time()
+        save_audio(unfinished / f"{take.utterance.id}.flac", take.waveform)
+        seconds["writing"] += time.process_time() - started
+        started = time.process_time()
+        tensors.update(_features(take))
+        seconds["features"] += time.process_time() - started
+        info = teacher_class(owners[take.utterance.voice]).voices[take.utterance.voice]
+        rows.append(_row(take, info, shard.name))
+    temporary = features.with_suffix(".unfinished")
+    save_file(tensors, temporary)
+    os.replace(temporary, features)
+    shutil.rmtree(audio, ignore_errors=True)
+    os.replace(unfinished, audio)
+    return rows
+
+
+def _features(take: Take) -> dict[str, torch.Tensor]:
+    n_frames = len(take.waveform) // SPEC.hop_length
+    with torch.inference_mode():
+        mel = _mel()(torch.from_numpy(take.waveform)[None])[0, :n_frames]  # [T, M]
+        energy = frame_energy(mel)  # [T]
+    name = take.utterance.id
+    return {
+        f"{name}.mel": mel.half().clone(),
+        f"{name}.f0": torch.from_numpy(take.rendition.f0.astype(np.float32)),
+        f"{name}.energy": energy.half().clone(),
+        f"{name}.avd": torch.from_numpy(take.avd.astype(np.float16)),
+    }
+
+
+def _row(take: Take, info: VoiceInfo, shard_name: str) -> ManifestRow:
+    utterance, n_samples = take.utterance, len(take.waveform)
+    arousal, valence, dominance = (round(float(x), 4) for x in take.avd.mean(axis=0))
+    return ManifestRow(
+        id=utterance.id,
+        audio=f"audio/{shard_name}/{utterance.id}.flac",
+        text=utterance.text,
+        voice=utterance.voice,
+        language=LANGUAGE,
+        phonemes=take.tokens,
+        durations=take.rendition.durations.tolist(),
+        label=utterance.label,
+        intensity=utterance.intensity,
+        arousal=arousal,
+        valence=valence,
+        dominance=dominance,
+        split=utterance.split,
+        licence=info.licence,
+        n_frames=n_samples // SPEC.hop_length,
+        duration_s=round(n_samples / SPEC.sample_rate, 4),
+        features=f"features/{shard_name}.safetensors",
+    )
+
+
+def _quantise(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Round samples to the 16 bits of the stored file, so that features describe what is stored."""
+    return (np.clip(np.rint(waveform * 32_768.0), -32_768, 32_767) / 32_768.0).astype(np.float32)
+
+
+def _check_fingerprint(path: Path, shard: Shard) -> None:
+    stored = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+    if stored != fingerprint(shard):
+        raise ValueError(
+            f"{path} was made from other sentences, voices or seed; choose another output folder or delete this one's shards"
+        )
+
+
+def _hours(rows: list[ManifestRow], attribute: str) -> dict[str, float]:
+    totals: Counter[str] = Counter()
+    for row in rows:
+        totals[str(getattr(row, attribute))] += row.duration_s / 3_600.0
+    return {key: round(value, 3) for key, value in sorted(totals.items())}

@@ -1,0 +1,287 @@
+"""The hibari teacher: an open network that returns spectral envelopes instead of samples, so everything can be steered.
+
+In: phoneme tokens, controls and a reading. Out: a `Rendition`. The network of the `hibari-tts` package (Apache-2.0) is cut into
+three stages in memory: durations, F0, envelopes. Between the stages we set tempo and F0; after them tilt, breathiness and formants.
+Five voices come from one by moving register and formants (Traunmüller, "Paralinguistic variation and invariance", 1988).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotts.audio import SPEC, speech_level_db
+from emotts.emotion.rendering import Controls
+from emotts.simulation.contour import edit_f0, spread_over_frames
+from emotts.simulation.readings import Reading
+from emotts.simulation.teachers import (
+    NEUTRAL_LEVEL_DB,
+    Rendition,
+    VoiceInfo,
+    apply_gain,
+    fit_length,
+    frame_durations,
+    limit_peaks,
+    trim_silence,
+)
+from emotts.text.symbols import PUNCTUATION, SIL, SPACE, is_pause, split_stress
+
+Array = NDArray[np.float64]
+Envelope = NDArray[np.float32]
+
+UNIT_LENGTH = 600  # samples per unit of duration
+ENVELOPE_HOP = 300  # samples per frame of the envelopes
+N_FFT = 1200
+MIN_VOICED_HZ = 40.0
+PAD_ID = 0
+
+_DURATION, _HIDDEN, _UNITS = "/Sub_output_0", "/Transpose_55_output_0", "/Clip_output_0"
+_EXPANDED = ["/ReduceSum_1_output_0", "/Reshape_41_output_0"]
+_ENVELOPES = ["lh", "theta", "ln", "lr", "phi"]
+
+_PHONES = {"oʊ": "O", "aɪ": "I", "eɪ": "A", "aʊ": "W", "ɔɪ": "Y", "d͡ʒ": "ʤ", "t͡ʃ": "ʧ", "t͡s": "ts"}
+
+
+@dataclass(frozen=True)
+class VoiceShape:
+    """How a voice differs from the network's own: factor on the formants, shift of the register in semitones."""
+
+    formant: float
+    register_st: float
+
+
+SHAPES: dict[str, VoiceShape] = {
+    "heart": VoiceShape(1.0, 0.0),
+    "ada": VoiceShape(0.93, -4.0),
+    "pip": VoiceShape(1.10, 3.0),
+    "max": VoiceShape(0.86, -8.0),
+    "otto": VoiceShape(0.90, -10.0),
+}
+
+
+def _info(name: str, gender: str, description: str) -> VoiceInfo:
+    return VoiceInfo(name, gender, "American English", "hibari", "Apache-2.0", description)
+
+
+class HibariTeacher:
+    """Five American English voices from the `hibari-tts` network."""
+
+    voices: dict[str, VoiceInfo] = {
+        "heart": _info("heart", "female", "clear, warm; the network's own voice"),
+        "ada": _info("ada", "female", "alto, darker"),
+        "pip": _info("pip", "child", "light and high"),
+        "max": _info("max", "male", "large, low"),
+        "otto": _info("otto", "male", "deep"),
+    }
+
+    def __init__(self) -> None:
+        self._durations, self._pitch, self._envelopes, self._vocabulary = _load_stages()
+
+    def speak(self, tokens: list[str], voice: str, controls: Controls, reading: Reading, seed: int) -> Rendition:
+        """Speak tokens of one utterance; see `Teacher.speak`.
+
+        Raises:
+            ValueError: If the voice is unknown or a token has no counterpart in the network's alphabet.
+        """
+        if voice not in SHAPES:
+            raise ValueError(f"voice must be one of {', '.join(SHAPES)}; got {voice!r}")
+        shape = SHAPES[voice]
+        generator = np.random.default_rng(seed)
+        ids, owners = teacher_ids(tokens, self._vocabulary)
+        network_ids = np.array([ids], np.int64)
+        units, hidden = self._durations.run(None, {"ids": network_ids})
+        units = whole_units(units * _duration_factors(tokens, controls, reading)[owners])
+        natural_f0, *expanded = self._pitch.run(None, {_UNITS: units.astype(np.float32), _HIDDEN: hidden, "ids": network_ids})
+        boundaries = np.concatenate([[0], np.cumsum(np.bincount(owners, units, len(tokens)))]) * UNIT_LENGTH  # [N + 1]
+        times = (np.arange(natural_f0.shape[1]) + 0.5) * ENVELOPE_HOP  # samples
+        spoken_f0 = np.where(natural_f0[0] > MIN_VOICED_HZ, natural_f0[0], 0.0)
+        rate = SPEC.sample_rate
+        f0 = edit_f0(
+            spoken_f0, times / rate, tokens, boundaries / rate, controls, reading, generator, register_st=shape.register_st
+        )
+        network_f0 = np.where(f0 > 0, f0, natural_f0[0]).astype(np.float32)[None]
+        inputs = {"f0": network_f0, "ids": network_ids, **dict(zip(_EXPANDED, expanded, strict=True))}
+        envelopes = [envelope[0] for envelope in self._envelopes.run(None, inputs)]
+        waveform = _synthesise(envelopes, f0, times, boundaries, controls, shape, generator)
+        return _finish(waveform, f0, times, tokens, boundaries, controls, reading)
+
+
+def teacher_ids(tokens: list[str], vocabulary: dict[str, int]) -> tuple[list[int], NDArray[np.int64]]:
+    """Spell our tokens in the network's alphabet.
+
+    Args:
+        tokens: Tokens with `<sil>` at both ends.
+        vocabulary: The network's ids by character.
+
+    Returns:
+        The ids, and int64 of the same length: which token each id belongs to.
+
+    Raises:
+        ValueError: If a token has no counterpart.
+    """
+    ids: list[int] = []
+    owners: list[int] = []
+    for i, token in enumerate(tokens):
+        spelling = _spell(token, has_next=i + 1 < len(tokens) and tokens[i + 1] != SIL)
+        missing = [c for c in spelling if c not in vocabulary]
+        if missing:
+            raise ValueError(f"token {token!r} cannot be spoken by hibari: {missing} is not in its alphabet")
+        new = [PAD_ID] if token == SIL else [vocabulary[c] for c in spelling]
+        ids += new
+        owners += [i] * len(new)
+    return ids, np.array(owners, np.int64)
+
+
+def whole_units(durations: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Round durations to whole units of at least 1, handing what rounding took or gave to the next token, so tempo stays exact."""
+    units = np.empty(len(durations), np.int64)
+    carry = 0.0
+    for i, duration in enumerate(durations):
+        units[i] = max(1, int(np.floor(duration + carry + 0.5)))
+        carry = float(np.clip(carry + duration - units[i], -1.0, 1.0))
+    return units
+
+
+@lru_cache(maxsize=1)
+def _load_stages() -> tuple[Any, Any, Any, dict[str, int]]:
+    import json
+    from importlib.resources import files
+
+    import onnx
+    import onnxruntime
+    from onnx.utils import Extractor
+
+    assets = files("hibari") / "assets"
+    graph = onnx.load_model_from_string((assets / "hibari.onnx").read_bytes())
+    extractor = Extractor(onnx.shape_inference.infer_shapes(graph))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+
+    def stage(inputs: list[str], outputs: list[str]) -> Any:
+        model = extractor.extract_model(inputs, outputs).SerializeToString()
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    return (
+        stage(["ids"], [_DURATION, _HIDDEN]),
+        stage(["ids", _UNITS, _HIDDEN], ["f0", *_EXPANDED]),
+        stage(["ids", "f0", *_EXPANDED], _ENVELOPES),
+        json.loads((assets / "vocab.json").read_text(encoding="utf-8")),
+    )
+
+
+def _spell(token: str, has_next: bool) -> str:
+    if token in (SIL, SPACE):
+        return "" if token == SIL else " "
+    if token in PUNCTUATION:
+        return token + (" " if has_next else "")
+    phoneme, stress = split_stress(token)
+    mark = ("", "ˈ", "ˌ")[stress]
+    if phoneme == "ɚ":
+        return mark + ("ɜɹ" if stress else "əɹ")
+    return mark + _PHONES.get(phoneme, phoneme)
+
+
+def _duration_factors(tokens: list[str], controls: Controls, reading: Reading) -> Array:
+    """Return the factor [N] on the durations; the silence at both ends keeps its own."""
+    pauses = np.array([is_pause(token) for token in tokens])
+    silences = np.array([token == SIL for token in tokens])
+    factors = np.exp(reading.log_duration) * np.where(pauses, controls.pause, 1.0 / controls.rate)
+    return np.where(silences, 1.0, factors)
+
+
+def _synthesise(
+    envelopes: list[Envelope],
+    f0: Array,
+    times: Array,
+    boundaries: Array,
+    controls: Controls,
+    shape: VoiceShape,
+    generator: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Edit the envelopes [601, F] and synthesise the waveform [L]."""
+    from hibari import dsp
+
+    def per_frame(values: Array) -> Array:
+        return spread_over_frames(values, boundaries, times)
+
+    harmonic, phase, noise, free, free_phase = warp_frequency(envelopes, shape.formant * per_frame(controls.formant))
+    tilt = _tilt_curve()[:, None] * per_frame(controls.tilt_db_per_oct)[None, :].astype(np.float32)  # [601, F]
+    harmonic, noise, free = harmonic + tilt, noise + tilt, free + tilt
+    breath = (per_frame(controls.breathiness) * (f0 > 0)).astype(np.float32)
+    # The network's noise lies far below its harmonics: breath is set relative to those, weaker at low frequencies.
+    added = np.logaddexp(harmonic, free) + np.log(np.maximum(breath, 1e-6)) + _breath_shape()[:, None]
+    noise = np.logaddexp(noise, added)
+    free = free + 2.3 * np.minimum(breath, 0.0)  # a tense voice loses part of its irregular component, up to 2 dB
+    return dsp.synth(harmonic, phase, noise, free, free_phase, f0.astype(np.float32), generator)
+
+
+def warp_frequency(envelopes: list[Envelope], factors: Array) -> list[Envelope]:
+    """Stretch envelopes [601, F] along frequency by `factors` [F]: magnitudes are interpolated, phases take the nearest bin."""
+    if np.abs(factors - 1.0).max() < 1e-3:
+        return list(envelopes)
+    n_bins = envelopes[0].shape[0]
+    source = np.minimum(np.arange(n_bins)[:, None] / factors[None, :], n_bins - 1.0)  # [601, F]
+    low = np.minimum(source.astype(np.int64), n_bins - 2)
+    weight = (source - low).astype(np.float32)
+    nearest = low + (weight > 0.5)
+    is_phase = (False, True, False, False, True)
+    warped = []
+    for envelope, phase in zip(envelopes, is_phase, strict=True):
+        if phase:
+            warped.append(np.take_along_axis(envelope, nearest, 0))
+        else:
+            below, above = np.take_along_axis(envelope, low, 0), np.take_along_axis(envelope, low + 1, 0)
+            warped.append(below + weight * (above - below))
+    return warped
+
+
+def _tilt_curve() -> NDArray[np.float32]:
+    """Natural log of amplitude per dB/octave of tilt, pivot 1 kHz, constant below 125 Hz and above 8 kHz: [601]."""
+    hz = np.arange(N_FFT // 2 + 1) * SPEC.sample_rate / N_FFT
+    octaves = np.log2(np.clip(hz, 125.0, 8_000.0) / 1_000.0)
+    return (octaves * np.log(10.0) / 20.0).astype(np.float32)
+
+
+def _breath_shape() -> NDArray[np.float32]:
+    """Natural log of the weight of added breath noise: -12 dB below 500 Hz, 0 dB above 2 kHz: [601]."""
+    hz = np.arange(N_FFT // 2 + 1) * SPEC.sample_rate / N_FFT
+    return (np.interp(np.log2(np.maximum(hz, 1.0)), np.log2([500.0, 2_000.0]), [-12.0, 0.0]) * np.log(10.0) / 20.0).astype(np.float32)
+
+
+def _finish(
+    waveform: NDArray[np.float32],
+    f0: Array,
+    times: Array,
+    tokens: list[str],
+    boundaries: Array,
+    controls: Controls,
+    reading: Reading,
+) -> Rendition:
+    """Set the level, trim silence and express everything in mel frames."""
+    level = speech_level_db(waveform)
+    if np.isfinite(level):
+        waveform = waveform * np.float32(10.0 ** ((NEUTRAL_LEVEL_DB - level) / 20.0))
+    waveform = apply_gain(waveform, boundaries, controls.gain_db + reading.gain_db, controls.energy_range)
+    start, boundaries = trim_silence(waveform, tokens, boundaries)
+    durations = frame_durations(boundaries)
+    n_frames = int(durations.sum())
+    waveform = fit_length(waveform[start:], n_frames * SPEC.hop_length)
+    waveform, limited_fraction = limit_peaks(waveform)
+    centres = np.arange(n_frames) * SPEC.hop_length + start  # in samples of the untrimmed waveform
+    return Rendition(waveform, durations, resample_f0(f0, times, centres), limited_fraction)
+
+
+def resample_f0(f0: Array, times: Array, centres: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Interpolate log F0 [F] at `times` to new `centres` [T] (same unit); the nearest frame says what is voiced."""
+    voiced = f0 > 0
+    if not voiced.any():
+        return np.zeros(len(centres), np.float32)
+    step = times[1] - times[0] if len(times) > 1 else 1.0
+    nearest = np.clip(np.rint((centres - times[0]) / step).astype(np.int64), 0, len(f0) - 1)
+    continuous = np.exp(np.interp(centres, times[voiced], np.log(f0[voiced])))
+    return np.where(voiced[nearest], continuous, 0.0).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Text in, phoneme tokens out: normalisation, pronunciation, markup and splitting."""

@@ -1,0 +1,232 @@
+"""A sentence in, phoneme tokens out: words, their pronunciation, and what American English does to them in running speech."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from emotts.text.homographs import choose_homograph, has_rules
+from emotts.text.lexicon import is_homograph, is_known, pronounce, tag_parts_of_speech
+from emotts.text.normalise import normalise
+from emotts.text.symbols import PUNCTUATION, SIL, SPACE, is_vowel, parse_phonemes, split_stress
+
+BACKENDS = ("gruut", "espeak")
+
+# word: (inside a phrase, at its end or alone)
+WEAK_FORMS: dict[str, tuple[str, str]] = {
+    **{"a": ("ə", "ˈeɪ"), "an": ("ə n", "ˈæ n"), "the": ("ð ə", "ð ə"), "of": ("ə v", "ˈʌ v"), "to": ("t ə", "t ˈu")},
+    **{"and": ("æ n d", "ˈæ n d"), "for": ("f ɚ", "f ˈɔ ɹ"), "at": ("æ t", "ˈæ t"), "from": ("f ɹ ə m", "f ɹ ˈʌ m")},
+    **{"as": ("æ z", "ˈæ z"), "but": ("b ə t", "b ˈʌ t"), "or": ("ɔ ɹ", "ˈɔ ɹ"), "nor": ("n ɔ ɹ", "n ˈɔ ɹ"), "than": ("ð ə n", "ð ˈæ n")},
+    **{"if": ("ɪ f", "ˈɪ f"), "in": ("ɪ n", "ˈɪ n"), "on": ("ɑ n", "ˈɑ n"), "by": ("b aɪ", "b ˈaɪ"), "with": ("w ɪ ð", "w ˈɪ ð")},
+    **{"can": ("k ə n", "k ˈæ n"), "was": ("w ə z", "w ˈʌ z"), "were": ("w ɚ", "w ˈɚ"), "is": ("ɪ z", "ˈɪ z"), "are": ("ɑ ɹ", "ˈɑ ɹ")},
+    **{"am": ("æ m", "ˈæ m"), "be": ("b i", "b ˈi"), "been": ("b ɪ n", "b ˈɪ n"), "has": ("h æ z", "h ˈæ z"), "had": ("h æ d", "h ˈæ d")},
+    **{"have": ("h æ v", "h ˈæ v"), "do": ("d u", "d ˈu"), "does": ("d ʌ z", "d ˈʌ z"), "did": ("d ɪ d", "d ˈɪ d")},
+    **{"will": ("w ɪ l", "w ˈɪ l"), "would": ("w ʊ d", "w ˈʊ d"), "could": ("k ʊ d", "k ˈʊ d"), "should": ("ʃ ʊ d", "ʃ ˈʊ d")},
+    **{"shall": ("ʃ æ l", "ʃ ˈæ l"), "must": ("m ʌ s t", "m ˈʌ s t"), "that": ("ð ə t", "ð ˈæ t"), "this": ("ð ɪ s", "ð ˈɪ s")},
+    **{"i": ("aɪ", "ˈaɪ"), "you": ("j u", "j u"), "he": ("h i", "h i"), "she": ("ʃ i", "ʃ i"), "it": ("ɪ t", "ɪ t"), "we": ("w i", "w i")},
+    **{"they": ("ð eɪ", "ð eɪ"), "me": ("m i", "m i"), "him": ("h ɪ m", "h ɪ m"), "her": ("h ɚ", "h ɚ"), "us": ("ʌ s", "ʌ s")},
+    **{"them": ("ð ə m", "ð ə m"), "my": ("m aɪ", "m ˈaɪ"), "your": ("j ɔ ɹ", "j ˈɔ ɹ"), "his": ("h ɪ z", "h ˈɪ z"), "its": ("ɪ t s", "ˈɪ t s")},
+    **{"our": ("aʊ ɚ", "ˈaʊ ɚ"), "their": ("ð ɛ ɹ", "ð ˈɛ ɹ"), "some": ("s ə m", "s ˈʌ m"), "there": ("ð ɛ ɹ", "ð ˈɛ ɹ")},
+    **{"i'm": ("aɪ m", "ˈaɪ m"), "i've": ("aɪ v", "ˈaɪ v"), "i'll": ("aɪ l", "ˈaɪ l"), "i'd": ("aɪ d", "ˈaɪ d"), "it's": ("ɪ t s", "ˈɪ t s")},
+    **{"you're": ("j ʊ ɹ", "j ˈʊ ɹ"), "you've": ("j u v", "j ˈu v"), "you'll": ("j u l", "j ˈu l"), "you'd": ("j u d", "j ˈu d")},
+    **{"he's": ("h i z", "h ˈi z"), "she's": ("ʃ i z", "ʃ ˈi z"), "we're": ("w ɪ ɹ", "w ˈɪ ɹ"), "we've": ("w i v", "w ˈi v")},
+    **{"we'll": ("w i l", "w ˈi l"), "they're": ("ð ɛ ɹ", "ð ˈɛ ɹ"), "they've": ("ð eɪ v", "ð ˈeɪ v"), "they'll": ("ð eɪ l", "ð ˈeɪ l")},
+}
+_BEFORE_VOWEL = {"the": "ð i", "to": "t u"}
+_WORD_OR_MARK = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*'?|[,.!?;:—…]")
+_TAPPING_VOWELS = ("ə", "ɚ", "i", "ɪ", "oʊ")  # without stress
+_CACHE_SIZE = 512
+
+
+@dataclass
+class _Word:
+    """A word of the sentence and how it is said."""
+
+    text: str
+    tag: str = ""
+    phonemes: tuple[str, ...] = ()
+    mark: str = ""  # punctuation after it
+
+
+def phonemize(text: str, language: str = "en-us", backend: str = "gruut") -> list[str]:
+    """Turn one sentence or chunk into phoneme tokens.
+
+    Args:
+        text: as written; it is normalised here.
+        language: ``en-us`` with gruut; any of espeak's names with espeak.
+        backend: ``gruut``, or ``espeak`` (optional extra, GPL-3).
+
+    Returns:
+        Tokens of the alphabet in ``symbols.py``, ``<sil>`` first and last.
+
+    Raises:
+        ValueError: the backend or its language is unknown or not installed, or nothing in the text can be spoken.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f'backend must be one of {", ".join(BACKENDS)}; got "{backend}".')
+    if backend == "gruut" and language.lower() not in ("en-us", "en"):
+        raise ValueError(f'backend "gruut" speaks language en-us; got "{language}". Use backend="espeak" (pip install emotts[espeak]).')
+    return list(_phonemize(text, language.lower(), backend))
+
+
+@lru_cache(maxsize=_CACHE_SIZE)
+def _phonemize(text: str, language: str, backend: str) -> tuple[str, ...]:
+    spoken = normalise(text, language)
+    tokens = _phonemize_with_espeak(spoken, language) if backend == "espeak" else _phonemize_english(spoken)
+    if not any(token not in PUNCTUATION and token != SPACE for token in tokens):
+        raise ValueError(f'text has nothing speakable in {language}; got "{_shorten(text)}". Give it at least one word or number.')
+    return (SIL, *tokens, SIL)
+
+
+def _phonemize_english(text: str) -> list[str]:
+    words = _words(text)
+    if any(_needs_tag(word.text.lower()) for word in words):
+        _tag(words)
+    for i, word in enumerate(words):
+        word.phonemes = _citation_form(words, i)
+    words = [word for word in words if word.phonemes]
+    for i, word in enumerate(words):
+        word.phonemes = _running_form(words, i)
+    _stress_phrases_without_stress(words)
+    tokens: list[str] = []
+    for word in words:
+        tokens.extend(_flap(word.phonemes))
+        tokens.append(word.mark or SPACE)
+    return tokens[:-1] if tokens and tokens[-1] == SPACE else tokens
+
+
+def _words(text: str) -> list[_Word]:
+    words: list[_Word] = []
+    found = _WORD_OR_MARK.findall(text)
+    in_capitals = _is_shouted(found)
+    for item in found:
+        if item in PUNCTUATION:
+            if words:
+                words[-1].mark = _stronger(words[-1].mark, item)
+        else:
+            word = item.replace("’", "'")
+            words.append(_Word(word.lower() if in_capitals and is_known(word.lower()) else word))
+    return words
+
+
+def _is_shouted(items: list[str]) -> bool:
+    long_words = [item for item in items if len(item) > 1]
+    capitals = sum(item.isupper() for item in long_words)
+    return capitals >= 2 and capitals >= 0.7 * len(long_words)
+
+
+def _stronger(old: str, new: str) -> str:
+    order = "—,:;….!?"
+    return new if not old or order.find(new) > order.find(old) else old
+
+
+def _tag(words: list[_Word]) -> None:
+    sequence: list[str] = []
+    for word in words:
+        sequence.extend([word.text, word.mark] if word.mark else [word.text])
+    tags = iter(tag_parts_of_speech(sequence))
+    for word in words:
+        word.tag = next(tags)
+        if word.mark:
+            next(tags)
+
+
+def _needs_tag(word: str) -> bool:
+    return word == "that" or is_homograph(word) or has_rules(word)
+
+
+def _citation_form(words: list[_Word], i: int) -> tuple[str, ...]:
+    chosen = choose_homograph([word.text.lower() for word in words], i, words[i].tag)
+    return chosen or pronounce(words[i].text, words[i].tag)
+
+
+def _running_form(words: list[_Word], i: int) -> tuple[str, ...]:
+    """Choose the weak or the full form of a function word."""
+    word = words[i]
+    forms = WEAK_FORMS.get(word.text if word.text == "a" else word.text.lower() if word.text in ("A", "I") or not word.text.isupper() else "")
+    if forms is None:
+        return word.phonemes
+    is_last = bool(word.mark) or i + 1 == len(words)
+    following = None if is_last else words[i + 1]
+    plain = word.text.lower()
+    if plain == "that" and (is_last or _is_demonstrative(words, i)):
+        return tuple(forms[1].split())
+    if following is not None and plain in _BEFORE_VOWEL and is_vowel(following.phonemes[0]):
+        return tuple(_BEFORE_VOWEL[plain].split())
+    return tuple(forms[1 if is_last else 0].split())
+
+
+def _is_demonstrative(words: list[_Word], i: int) -> bool:
+    following = words[i + 1].text.lower() if i + 1 < len(words) else ""
+    return words[i].tag == "DT" or i == 0 or bool(words[i - 1].mark) or following in ("is", "was", "one", "way", "day")
+
+
+def _stress_phrases_without_stress(words: list[_Word]) -> None:
+    """Give every phrase between punctuation marks at least one stressed vowel, on its last word."""
+    start = 0
+    for i, word in enumerate(words):
+        if not word.mark and i + 1 < len(words):
+            continue
+        phrase = words[start : i + 1]
+        start = i + 1
+        if not any(split_stress(token)[1] for each in phrase for token in each.phonemes):
+            forms = WEAK_FORMS.get(word.text.lower())
+            tokens = list(forms[1].split() if forms else word.phonemes)
+            vowel = next((k for k, token in enumerate(tokens) if is_vowel(token)), None)
+            if vowel is not None and not any(split_stress(token)[1] for token in tokens):
+                tokens[vowel] = "ˈ" + tokens[vowel]
+            word.phonemes = tuple(tokens)
+
+
+def _flap(phonemes: tuple[str, ...]) -> list[str]:
+    """Turn t into the tap of American English between a vowel or ɹ and an unstressed vowel, but not before ən (button).
+
+    d is tapped there as well, yet stays d: voices do it by themselves, and writer and rider keep their difference.
+    """
+    tokens = list(phonemes)
+    for i in range(1, len(tokens) - 1):
+        before, sound, after = tokens[i - 1 : i + 2]
+        if sound != "t" or after not in _TAPPING_VOWELS or tokens[i + 1 : i + 3] == ["ə", "n"]:
+            continue
+        if is_vowel(before) or before == "ɹ":
+            tokens[i] = "ɾ"
+    return tokens
+
+
+def _phonemize_with_espeak(text: str, language: str) -> list[str]:
+    pieces = re.split(r"([,.!?;:—…])", text)
+    tokens: list[str] = []
+    for piece in pieces:
+        if piece in PUNCTUATION:
+            if tokens and tokens[-1] not in PUNCTUATION:
+                tokens.append(piece)
+        elif re.search(r"\w", piece):
+            words = [parse_phonemes(word, language) for word in _espeak(language).phonemize([piece], strip=True)[0].split()]
+            for word in words:
+                tokens.extend(([SPACE] if tokens and tokens[-1] not in PUNCTUATION else []) + word)
+    return tokens
+
+
+@lru_cache(maxsize=4)
+def _espeak(language: str) -> Any:
+    try:
+        from phonemizer.backend import EspeakBackend
+    except ImportError as error:
+        raise ValueError('backend "espeak" needs phonemizer, which is not installed. Run: pip install emotts[espeak]') from error
+    try:
+        import espeakng_loader
+
+        EspeakBackend.set_library(espeakng_loader.get_library_path())
+        EspeakBackend.set_data_path(espeakng_loader.get_data_path())
+    except ImportError:  # then phonemizer looks for the system's espeak-ng
+        pass
+    try:
+        return EspeakBackend(language, with_stress=True, preserve_punctuation=False)
+    except RuntimeError as error:
+        raise ValueError(f'backend "espeak" cannot speak language "{language}": {error}. Run: pip install emotts[espeak]') from error
+
+
+def _shorten(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[:limit] + "…"

@@ -1,0 +1,178 @@
+"""The untrained harmonic-plus-noise vocoder: mel [B, T, M] and F0 [B, T] come in, a waveform [B, T * hop] goes out.
+
+Pulses and noise are shaped by envelopes read off the mel, so that analysing the result gives that mel back.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emotts.audio import SPEC, AudioSpec, mel_filterbank
+from emotts.vocoder.excitation import SourceSpectra, SourceSTFT, sample_source_state
+
+PIVOT_HZ = 1_000.0  # effort tilts the spectrum about this frequency
+SMOOTHING_HZ = 100.0  # half the spacing of harmonics; below it, envelopes would copy the ripple of the harmonics
+
+
+@dataclass(frozen=True)
+class Envelopes:
+    """Natural-log gains of the two sources at the centres of the mel bands."""
+
+    harmonic: Tensor  # [B, T, M]
+    noise: Tensor  # [B, T, M]
+
+
+def band_centres(spec: AudioSpec = SPEC) -> Tensor:
+    """Return the centre frequencies [M] of the mel bands in Hz."""
+    top = 2_595.0 * math.log10(1.0 + spec.sample_rate / 2 / 700.0)
+    points = np.linspace(0.0, top, spec.n_mels + 2)[1:-1]
+    return torch.from_numpy((700.0 * (10.0 ** (points / 2_595.0) - 1.0)).astype(np.float32))
+
+
+class EnvelopeEstimator(nn.Module):
+    """Reads both envelopes off a mel by comparing it with the mel of the unshaped sources.
+
+    The voiced share of noise follows a fixed rule: `noise_floor_db` at low frequencies, equal power at `crossover_hz`.
+    """
+
+    filters: Tensor
+    to_bins: Tensor
+    smoothing: Tensor
+    noise_share: Tensor
+
+    def __init__(
+        self, spec: AudioSpec = SPEC, crossover_hz: float = 6_000.0, width_hz: float = 1_000.0, noise_floor_db: float = -30.0, iterations: int = 2
+    ) -> None:
+        super().__init__()
+        self.iterations = iterations
+        centres = band_centres(spec)
+        distance = (centres[:, None] - centres[None, :]) / SMOOTHING_HZ
+        share = torch.sigmoid((centres - crossover_hz) / width_hz)
+        self.noise_level = math.sqrt(math.pi / 4.0 * torch.hann_window(spec.n_fft).square().sum().item())  # mean |STFT|
+        self.register_buffer("filters", mel_filterbank(spec), persistent=False)  # [bins, M]
+        self.register_buffer("to_bins", interpolation_matrix(spec), persistent=False)  # [M, bins]
+        self.register_buffer("smoothing", torch.exp(-0.5 * distance.square()), persistent=False)  # [M, M]
+        self.register_buffer("noise_share", share.clamp_min(10.0 ** (noise_floor_db / 10.0)), persistent=False)  # [M] power
+
+    def forward(self, mel: Tensor, sources: SourceSpectra) -> Envelopes:
+        """Map log mel [B, T, M] and the spectra of the sources to envelopes."""
+        voiced_noise = sources.voicing[:, :, None] * (1.0 - self.noise_share)
+        harmonic = (0.5 * torch.log1p(-self.noise_share)).expand_as(mel)
+        noise = 0.5 * torch.log1p(-voiced_noise.clamp_max(1.0 - 1e-6))  # [B, T, M]
+        pulse_magnitude = sources.pulses.abs()
+        target = mel.exp() @ self.smoothing
+        gain = torch.zeros_like(mel)
+        for _ in range(self.iterations):
+            shaped = pulse_magnitude * torch.exp((gain + harmonic) @ self.to_bins)
+            power = shaped.square() + (self.noise_level * torch.exp((gain + noise) @ self.to_bins)).square()
+            estimate = (power.sqrt() @ self.filters) @ self.smoothing
+            gain = gain + torch.log(target / estimate.clamp_min(1e-12))
+        return Envelopes(gain + harmonic, gain + noise)
+
+
+class SpectrumRenderer(nn.Module):
+    """Shapes both sources, adds them and returns to the time domain by overlap-add."""
+
+    to_bins: Tensor
+    to_phase: Tensor
+    window: Tensor
+    octaves: Tensor
+    look_back, look_ahead = 1, 2  # frames whose windows overlap a block of hop samples
+
+    def __init__(self, spec: AudioSpec = SPEC) -> None:
+        super().__init__()
+        self.spec = spec
+        to_bins = interpolation_matrix(spec)
+        self.register_buffer("to_bins", to_bins, persistent=False)  # [M, bins]
+        self.register_buffer("to_phase", minimum_phase_matrix(to_bins), persistent=False)  # [M, bins]
+        self.register_buffer("window", torch.hann_window(spec.n_fft), persistent=False)
+        self.register_buffer("octaves", torch.log2(band_centres(spec) / PIVOT_HZ).clamp(-3.0, 3.0), persistent=False)  # [M]
+
+    def forward(
+        self,
+        envelopes: Envelopes,
+        sources: SourceSpectra,
+        mask: Tensor | None = None,
+        *,
+        breath_db: float | Tensor = 0.0,
+        effort_db_per_oct: float | Tensor = 0.0,
+    ) -> Tensor:
+        """Render a waveform [B, T * hop]; frames where mask [B, T] is False are silent.
+
+        Args:
+            breath_db: gain of the noise in voiced frames, a number or [B, T].
+            effort_db_per_oct: tilt of the harmonics about 1 kHz (positive is brighter), a number or [B, T].
+        """
+        breath = _per_frame(breath_db, sources.voicing) * sources.voicing * (math.log(10.0) / 20.0)
+        tilt = _per_frame(effort_db_per_oct, sources.voicing) * (math.log(10.0) / 20.0)
+        harmonic = envelopes.harmonic + tilt[:, :, None] * self.octaves
+        noise = envelopes.noise + breath[:, :, None]
+        shaper = torch.polar(torch.exp(harmonic @ self.to_bins), harmonic @ self.to_phase)  # [B, T, M] -> [B, T, bins]
+        spectrum = shaper * sources.pulses + torch.exp(noise @ self.to_bins) * sources.noise
+        if mask is not None:
+            spectrum = spectrum * mask[:, :, None]
+        return self._overlap_add(spectrum)
+
+    def _overlap_add(self, spectrum: Tensor) -> Tensor:
+        """Inverse STFT with the constant norm of the interior: the outermost two blocks fade, no division can blow up."""
+        hop, n_frames = self.spec.hop_length, spectrum.shape[1]
+        frames = torch.fft.irfft(spectrum, self.spec.n_fft) * (self.window / 1.5)  # four squared Hann windows sum to 1.5
+        blocks = F.pad(frames.unflatten(2, (4, hop)), (0, 0, 0, 0, 1, 2))  # [B, T + 3, 4, hop]; frame t sits at t + 1
+        total = sum(blocks[:, 3 - k : 3 - k + n_frames, k] for k in range(4))  # quarter k of frame t + 2 - k... falls on block t
+        return total.flatten(1)  # [B, T, hop] -> [B, T * hop]
+
+
+class BaselineVocoder(nn.Module):
+    """Pulses and noise through the envelopes of the mel; nothing is trained."""
+
+    def __init__(self, spec: AudioSpec = SPEC) -> None:
+        super().__init__()
+        self.source = SourceSTFT(spec)
+        self.estimator = EnvelopeEstimator(spec)
+        self.renderer = SpectrumRenderer(spec)
+
+    def forward(
+        self,
+        mel: Tensor,
+        f0: Tensor,
+        mask: Tensor | None = None,
+        *,
+        breath_db: float | Tensor = 0.0,
+        effort_db_per_oct: float | Tensor = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Map log mel [B, T, M] and f0 [B, T] in Hz (0 unvoiced) to a waveform [B, T * hop]."""
+        f0 = f0 if mask is None else f0 * mask
+        sources = self.source(f0, sample_source_state(len(mel), mel.device, generator))
+        envelopes = self.estimator(mel, sources)
+        return self.renderer(envelopes, sources, mask, breath_db=breath_db, effort_db_per_oct=effort_db_per_oct)
+
+
+def interpolation_matrix(spec: AudioSpec = SPEC) -> Tensor:
+    """Return the matrix [M, bins] that interpolates band values linearly in Hz to STFT bins, held beyond the outer bands."""
+    centres = band_centres(spec).numpy()
+    bins = np.linspace(0.0, spec.sample_rate / 2, spec.n_fft // 2 + 1)
+    rows = [np.interp(bins, centres, unit) for unit in np.eye(spec.n_mels)]
+    return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+def minimum_phase_matrix(to_bins: Tensor) -> Tensor:
+    """Return the matrix [M, bins] from log gains to the phase in radians of the minimum-phase filter with those gains.
+
+    Minimum phase is minus the Hilbert transform of the log magnitude, which is linear: fold the real cepstrum.
+
+    Reference: Oppenheim & Schafer, "Discrete-Time Signal Processing" (1989), section 12.3 and figure 12.13.
+    """
+    cepstrum = torch.fft.irfft(to_bins.double())  # [M, n_fft]
+    half = cepstrum.shape[1] // 2
+    fold = torch.zeros(cepstrum.shape[1], dtype=torch.float64)
+    fold[0], fold[1:half], fold[half] = 1.0, 2.0, 1.0
+    return torch.fft.rfft(cepstrum * fold).imag.float()
+
+
+def _per_frame(value: float | Tensor, like: Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device).expand_as(like)

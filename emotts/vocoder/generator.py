@@ -1,0 +1,175 @@
+"""The trained vocoder: mel [B, T, M] and F0 [B, T] come in, a waveform [B, T * hop] goes out, at once or in chunks.
+
+A small ConvNeXt network corrects the two envelopes of the untrained vocoder (`baseline.py`). Its last layer starts at zero:
+before training the generator is the baseline.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emotts.audio import SPEC, AudioSpec
+from emotts.vocoder.baseline import EnvelopeEstimator, Envelopes, SpectrumRenderer
+from emotts.vocoder.excitation import SourceState, SourceSTFT, advance_phase, sample_source_state
+
+MEL_MEAN, MEL_SCALE = -3.0, 3.0  # brings log mels of speech near zero mean and unit variance
+F0_CENTRE = 180.0  # Hz
+LARGEST_CORRECTION = 4.0  # nepers (35 dB); keeps an odd mel from blowing up
+
+
+class HarmonicNoiseGenerator(nn.Module):
+    """Harmonic-plus-noise vocoder with explicit F0 and two controls of voice quality.
+
+    Attributes:
+        look_back, look_ahead: frames to the left and right of a frame that its `hop` samples depend on.
+
+    Reference: a network on mel frames and one inverse STFT as in Siuzdak, "Vocos" (2023), arXiv 2306.00814; pulses and noise
+        through predicted envelopes as in Wang et al., "Neural source-filter waveform models" (2019), arXiv 1904.12088.
+    """
+
+    def __init__(self, spec: AudioSpec = SPEC, channels: int = 256, n_blocks: int = 5, kernel_size: int = 5) -> None:
+        super().__init__()
+        self.spec = spec
+        self.source = SourceSTFT(spec)
+        self.estimator = EnvelopeEstimator(spec)
+        self.renderer = SpectrumRenderer(spec)
+        self.embed = nn.Conv1d(spec.n_mels + 2, channels, kernel_size, padding=kernel_size // 2)
+        self.blocks = nn.ModuleList(CorrectionBlock(channels, kernel_size) for _ in range(n_blocks))
+        self.norm = nn.LayerNorm(channels)
+        self.correction = nn.Linear(channels, 2 * spec.n_mels)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)
+        network_reach = (kernel_size // 2) * (n_blocks + 1)
+        self.look_back = SpectrumRenderer.look_back + max(network_reach, SourceSTFT.reach)
+        self.look_ahead = SpectrumRenderer.look_ahead + max(network_reach, SourceSTFT.reach)
+
+    def forward(
+        self,
+        mel: Tensor,
+        f0: Tensor,
+        mask: Tensor | None = None,
+        *,
+        breath_db: float | Tensor = 0.0,
+        effort_db_per_oct: float | Tensor = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Synthesise a waveform [B, T * hop].
+
+        Args:
+            mel: natural-log mel magnitudes [B, T, M].
+            f0: Hz [B, T], 0 where unvoiced.
+            mask: [B, T], True = real frame; all real when None.
+            breath_db: gain of the noise in voiced frames, a number or [B, T].
+            effort_db_per_oct: tilt of the harmonics about 1 kHz (positive is brighter), a number or [B, T].
+            generator: draws the noise and the start phase; PyTorch's global one when None.
+        """
+        state = sample_source_state(len(mel), mel.device, generator)
+        return self.synthesise(mel, f0, state, mask, breath_db=breath_db, effort_db_per_oct=effort_db_per_oct)
+
+    def synthesise(
+        self,
+        mel: Tensor,
+        f0: Tensor,
+        state: SourceState,
+        mask: Tensor | None = None,
+        *,
+        breath_db: float | Tensor = 0.0,
+        effort_db_per_oct: float | Tensor = 0.0,
+    ) -> Tensor:
+        """Do as `forward`, with the excitation continuing from `state`."""
+        mask = torch.ones_like(f0, dtype=torch.bool) if mask is None else mask
+        f0 = f0 * mask
+        correction = self.predict_correction(mel, f0, mask).float()  # [B, T, 2 M]
+        with torch.autocast(mel.device.type, enabled=False):
+            with torch.no_grad():
+                sources = self.source(f0, state)
+                envelopes = self.estimator(mel.float(), sources)
+            harmonic, noise = correction.chunk(2, dim=-1)
+            corrected = Envelopes(envelopes.harmonic + harmonic, envelopes.noise + noise)
+            return self.renderer(corrected, sources, mask, breath_db=breath_db, effort_db_per_oct=effort_db_per_oct)
+
+    def predict_correction(self, mel: Tensor, f0: Tensor, mask: Tensor) -> Tensor:
+        """Return log-gain corrections [B, T, 2 M] in nepers: harmonic bands, then noise bands."""
+        voiced = f0 > 0
+        log_f0 = torch.where(voiced, torch.log(f0.clamp_min(20.0) / F0_CENTRE), 0.0)
+        x = torch.cat([(mel - MEL_MEAN) / MEL_SCALE, log_f0[:, :, None], voiced[:, :, None].to(mel.dtype)], dim=-1)
+        x = (x * mask[:, :, None]).transpose(1, 2)  # [B, T, C] -> [B, C, T]
+        x = self.embed(x).transpose(1, 2)  # [B, C, T] -> [B, T, C]
+        for block in self.blocks:
+            x = block(x, mask)
+        raw = self.correction(self.norm(x))
+        return LARGEST_CORRECTION * torch.tanh(raw / LARGEST_CORRECTION)
+
+
+class CorrectionBlock(nn.Module):
+    """A ConvNeXt block over time."""
+
+    def __init__(self, channels: int, kernel_size: int, expansion: int = 2) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.expand = nn.Linear(channels, expansion * channels)
+        self.contract = nn.Linear(expansion * channels, channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Map x [B, T, C] with mask [B, T] to [B, T, C]."""
+        hidden = (x * mask[:, :, None]).transpose(1, 2)  # [B, T, C] -> [B, C, T]
+        hidden = self.depthwise(hidden).transpose(1, 2)  # [B, C, T] -> [B, T, C]
+        return x + self.contract(F.gelu(self.expand(self.norm(hidden)), approximate="tanh"))
+
+
+class VocoderStream:
+    """Makes one waveform in chunks; the chunks joined equal the waveform made at once with the same generator state.
+
+    Samples come `vocoder.look_ahead` frames after their mel frame. Every push computes that context anew, so chunks of
+    about its length or longer are the efficient ones.
+    """
+
+    def __init__(
+        self,
+        vocoder: HarmonicNoiseGenerator,
+        *,
+        breath_db: float = 0.0,
+        effort_db_per_oct: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        device = next(vocoder.parameters()).device
+        self.vocoder = vocoder
+        self.breath_db = breath_db
+        self.effort_db_per_oct = effort_db_per_oct
+        self._state = sample_source_state(1, device, generator)
+        self._mel = torch.zeros(1, 0, vocoder.spec.n_mels, device=device)
+        self._f0 = torch.zeros(1, 0, device=device)
+        self._made = 0  # frames of the buffer whose samples were given out
+
+    def push(self, mel: Tensor, f0: Tensor) -> Tensor:
+        """Take frames mel [1, n, M], f0 [1, n] and return the samples [1, m * hop] that are now certain (m may be 0)."""
+        self._mel = torch.cat([self._mel, mel], dim=1)
+        self._f0 = torch.cat([self._f0, f0], dim=1)
+        return self._make(max(self._made, self._f0.shape[1] - self.vocoder.look_ahead))
+
+    def finish(self) -> Tensor:
+        """Return the samples of the frames that were still waiting for their future."""
+        return self._make(self._f0.shape[1])
+
+    @torch.no_grad()
+    def _make(self, end: int) -> Tensor:
+        if end == self._made:
+            return self._mel.new_zeros(1, 0)
+        waveform = self.vocoder.synthesise(
+            self._mel, self._f0, self._state, breath_db=self.breath_db, effort_db_per_oct=self.effort_db_per_oct
+        )
+        hop = self.vocoder.spec.hop_length
+        chunk = waveform[:, self._made * hop : end * hop]
+        self._made = end
+        self._forget(max(0, end - self.vocoder.look_back))
+        return chunk
+
+    def _forget(self, n_frames: int) -> None:
+        """Drop frames that no later sample depends on, carrying the phase over them."""
+        if n_frames == 0:
+            return
+        phase = advance_phase(self._f0[:, : n_frames + 1], self._state.phase, self.vocoder.spec)[:, -1]
+        self._state = SourceState(self._state.seed, phase, self._state.frame + n_frames)
+        self._mel, self._f0 = self._mel[:, n_frames:], self._f0[:, n_frames:]
+        self._made -= n_frames

@@ -1,0 +1,58 @@
+"""Simulate an emotional corpus: plan, render, check, store. Options: conf/simulate_corpus.yaml.
+
+python recipes/simulate_corpus.py [output=runs/corpus] [hours.heart=3.0] [processes=2]
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})  # before NumPy and torch
+
+import json  # noqa: E402
+from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: E402
+from multiprocessing import get_context  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import hydra  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from emotts.simulation.corpus import CorpusJob, merge_shards, render_shard, voice_teachers  # noqa: E402
+from emotts.simulation.plan import plan_shards, read_sentences  # noqa: E402
+
+
+@hydra.main(version_base=None, config_path="../conf", config_name="simulate_corpus")
+def main(config: DictConfig) -> None:
+    """Run the recipe."""
+    # 1. Plan: what is said, by whom, how.
+    hours = {str(voice): float(value) for voice, value in OmegaConf.to_container(config.hours).items()}
+    job = CorpusJob(Path(config.output), tuple(config.teachers), check_words=config.check_words)
+    unknown = set(hours) - set(voice_teachers(job.teachers))
+    if unknown:
+        raise ValueError(f"no teacher in the configuration speaks {', '.join(sorted(unknown))}; add it to `teachers`")
+    shards = plan_shards(
+        read_sentences([Path(path) for path in config.sentences]),
+        read_sentences([Path(path) for path in config.test_sentences]),
+        hours,
+        seed=config.seed,
+        shard_size=config.shard_size,
+        test_per_voice=config.test_per_voice,
+    )
+
+    # 2. Render: finished shards are skipped.
+    with ProcessPoolExecutor(config.processes, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(render_shard, job, shard) for shard in shards]
+        try:
+            for done in tqdm(as_completed(jobs), total=len(jobs), unit="shard"):
+                done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+    # 3. Merge.
+    print(json.dumps(merge_shards(job.folder, shards), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Masks, length regulation and blocks: brute force and invariance."""
+
+import pytest
+import torch
+
+from emotts.layers import (
+    HEAD_DIM, Attention, BlockStack, expand_tokens, frame_to_token, lengths_to_mask, mean_over, rotary_tables, rotate,
+)  # fmt: skip
+
+
+def test_frames_follow_durations():
+    durations = torch.tensor([[2, 0, 3, 1], [1, 1, 0, 0]])
+    index = frame_to_token(durations)
+    assert index[0].tolist() == [0, 0, 2, 2, 2, 3]
+    assert index[1, :2].tolist() == [0, 1]
+    x = torch.arange(8.0).reshape(2, 4, 1)
+    assert expand_tokens(x, index)[0, :, 0].tolist() == [0, 0, 2, 2, 2, 3]
+
+
+def test_mask_and_mean():
+    mask = lengths_to_mask(torch.tensor([1, 3]), 4)
+    assert mask.tolist() == [[True, False, False, False], [True, True, True, False]]
+    x = torch.randn(2, 4, 5)
+    torch.testing.assert_close(mean_over(x, mask)[1], x[1, :3].mean(dim=0))
+
+
+@pytest.mark.parametrize("layout", ["cc", "aa", "cac"])
+def test_padding_never_changes_real_frames(layout):
+    torch.manual_seed(0)
+    stack = BlockStack(layout, HEAD_DIM, 4).eval()
+    x, condition = torch.randn(2, 9, HEAD_DIM), torch.randn(2, 1, 4)
+    alone = stack(x[:, :6], torch.ones(2, 6, dtype=torch.bool), condition)
+    mask = lengths_to_mask(torch.tensor([6, 6]), 9)
+    padded = stack(x + 1e3 * (~mask)[:, :, None], mask, condition)
+    torch.testing.assert_close(padded[:, :6], alone, atol=1e-5, rtol=1e-4)
+    assert (padded[:, 6:] == 0).all()
+
+
+def test_rotary_positions_depend_on_distance_only():
+    torch.manual_seed(0)
+    q, k = torch.randn(HEAD_DIM), torch.randn(HEAD_DIM)
+    cosine, sine = rotary_tables(40, torch.device("cpu"), torch.float32)
+    rotated_q = rotate(q.expand(1, 1, 40, -1), cosine, sine)[0, 0]
+    rotated_k = rotate(k.expand(1, 1, 40, -1), cosine, sine)[0, 0]
+    scores = rotated_q @ rotated_k.T
+    torch.testing.assert_close(scores[3, 7], scores[30, 34], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(rotated_q.norm(dim=-1), q.norm().expand(40), atol=1e-4, rtol=1e-4)
+
+
+def test_attention_equals_the_plain_formula():
+    torch.manual_seed(0)
+    attention = Attention(2 * HEAD_DIM).double()
+    x = torch.randn(1, 5, 2 * HEAD_DIM, dtype=torch.float64)
+    mask = torch.tensor([[True, True, True, True, False]])
+    q, k, v = attention.qkv(x).reshape(1, 5, 3, 2, HEAD_DIM).permute(2, 0, 3, 1, 4)
+
+    def normed(y, weight):
+        return y / torch.sqrt((y**2).mean(-1, keepdim=True) + 1e-6) * weight
+
+    angle = torch.arange(5.0)[:, None] * 10_000.0 ** (-torch.arange(0, HEAD_DIM, 2) / HEAD_DIM)
+    q, k = (rotate(normed(y, w), angle.cos(), angle.sin()) for y, w in ((q, attention.norm_q.weight), (k, attention.norm_k.weight)))
+    scores = (q @ k.transpose(-1, -2) / HEAD_DIM**0.5).masked_fill(~mask[:, None, None, :], float("-inf"))
+    expected = attention.out((scores.softmax(-1) @ v).permute(0, 2, 1, 3).reshape(1, 5, -1))
+    # The rotation runs in float32, hence 1e-5 in float64 arithmetic.
+    torch.testing.assert_close(attention(x, mask), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_bad_layouts_are_refused():
+    with pytest.raises(ValueError, match="layout"):
+        BlockStack("cxa", HEAD_DIM, 4)
+    with pytest.raises(ValueError, match="multiple"):
+        Attention(100)
