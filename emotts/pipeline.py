@@ -31,6 +31,7 @@ STEPS_RANGE = (0, 64)
 PROSODY_STEPS = 6
 LIMIT_KNEE = 0.85  # waveforms above this amplitude are bent towards 1 in place of being clipped
 FADE_S = 0.004
+FIRST_MAX_CHARS = 90  # a long first sentence is cut sooner, so that something is heard sooner
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ class EmoTTS:
         return Request(spec, name, speed, pitch, int(steps), int(prosody_steps), guidance, temperature, seed)
 
     def _chunks(self, text: str, request: Request) -> Iterator[Chunk]:
-        for number, segment in enumerate(text_to_segments(text)):
+        for number, segment in enumerate(text_to_segments(text, first_max_chars=FIRST_MAX_CHARS)):
             yield self._speak(segment, request, number)
 
     @torch.inference_mode()

@@ -15,7 +15,7 @@ from multiprocessing import get_context  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import hydra  # noqa: E402
-from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from emotts.simulation.corpus import CorpusJob, merge_shards, render_shard, voice_teachers  # noqa: E402
@@ -26,7 +26,7 @@ from emotts.simulation.plan import plan_shards, read_sentences  # noqa: E402
 def main(config: DictConfig) -> None:
     """Run the recipe."""
     # 1. Plan: what is said, by whom, how.
-    hours = {str(voice): float(value) for voice, value in OmegaConf.to_container(config.hours).items()}
+    hours = {voice: float(config.hours[voice]) for voice in config.voices}
     job = CorpusJob(Path(config.output), tuple(config.teachers), check_words=config.check_words)
     unknown = set(hours) - set(voice_teachers(job.teachers))
     if unknown:

@@ -33,7 +33,7 @@ def target_of(batch: Batch) -> Target:
 
 
 def set_statistics(model: AcousticModel, corpus: Corpus) -> None:
-    """Set the normalisation buffers from the corpus: mel per bin, token features, and each voice's register."""
+    """Set the normalisation buffers from the corpus: mel per bin and token features. A resumed run keeps its own."""
     picks = range(0, len(corpus), max(1, len(corpus) // 600))
     mel = torch.cat([torch.from_numpy(corpus.raw[i]["mel"]).float() for i in picks])
     model.mel_mean.copy_(mel.mean(dim=0))
@@ -41,7 +41,6 @@ def set_statistics(model: AcousticModel, corpus: Corpus) -> None:
     features = torch.cat([torch.from_numpy(corpus.utterance(i).features) for i in picks])
     model.prosody.mean.copy_(features.mean(dim=0))
     model.prosody.std.copy_(features.std(dim=0).clamp_min(0.05))
-    model.voices.mean_log_f0.copy_(torch.tensor([corpus.mean_log_f0[name] for name in corpus.voices]))
 
 
 def build(config: DictConfig, voices: list[str]) -> AcousticModel:
@@ -92,6 +91,8 @@ def main(config: DictConfig) -> None:
         model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
         log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
     )  # fmt: skip
+    # Registers follow the corpus even in a resumed run, for it may have gained voices since.
+    model.voices.mean_log_f0.copy_(torch.tensor([corpus.mean_log_f0[name] for name in corpus.voices]))
     plan = BatchPlan([r.n_frames for r in corpus.rows], config.max_frames, config.seed)
     valid_plan = BatchPlan([r.n_frames for r in valid.rows], config.max_frames, config.seed)
     dropout = hydra.utils.instantiate(config.dropout)

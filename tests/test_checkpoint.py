@@ -69,16 +69,16 @@ def rewrite_manifest(folder: Path) -> None:
 
 def test_load_returns_what_was_saved_in_eval_mode(tmp_path: Path) -> None:
     modules = write(tmp_path / "model")
-    checkpoint = load_checkpoint(tmp_path / "model")
-    assert_equal(checkpoint.modules, modules)
-    assert not any(module.training for module in checkpoint.modules.values())
-    assert checkpoint.metadata == {"recipe": "recipes/train_acoustic.py", "metrics": {"loss": 0.5}}
+    loaded, metadata = load_checkpoint(tmp_path / "model")
+    assert_equal(loaded, modules)
+    assert not any(module.training for module in loaded.values())
+    assert metadata == {"recipe": "recipes/train_acoustic.py", "metrics": {"loss": 0.5}}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model"]
 
 
 def test_saving_what_was_loaded_gives_the_same_bytes(tmp_path: Path) -> None:
     write(tmp_path / "a")
-    modules = load_checkpoint(tmp_path / "a").modules
+    modules = load_checkpoint(tmp_path / "a")[0]
     save_checkpoint(tmp_path / "b", {"voices": (VOICES, modules["voices"]), "time": (TIME, modules["time"])})
     for name in ("config.yaml", "voices.safetensors", "time.safetensors"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -86,7 +86,7 @@ def test_saving_what_was_loaded_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_half_precision_files_load_as_float32_within_its_rounding(tmp_path: Path) -> None:
     modules = write(tmp_path / "model", dtype=torch.float16)
-    loaded = weights_of(load_checkpoint(tmp_path / "model").modules)
+    loaded = weights_of(load_checkpoint(tmp_path / "model")[0])
     assert (tmp_path / "model" / "time.safetensors").stat().st_size < 2 * 1024 * 2
     for key, value in weights_of(modules).items():
         assert loaded[key].dtype == torch.float32
@@ -98,7 +98,7 @@ def test_a_large_module_is_split_and_joined(tmp_path: Path) -> None:
     shards = sorted((tmp_path / "model").glob("time-*.safetensors"))
     assert [s.name for s in shards] == ["time-00001.safetensors", "time-00002.safetensors"]
     assert all(s.stat().st_size <= 1_500 for s in shards)
-    assert_equal(load_checkpoint(tmp_path / "model").modules, modules)
+    assert_equal(load_checkpoint(tmp_path / "model")[0], modules)
 
 
 def test_nested_modules_and_dataclasses_are_built(tmp_path: Path) -> None:
@@ -106,13 +106,13 @@ def test_nested_modules_and_dataclasses_are_built(tmp_path: Path) -> None:
 
     config = {"_target_": "emotts.audio.LogMel", "spec": {"_target_": "emotts.audio.AudioSpec", "n_mels": 40}}
     save_checkpoint(tmp_path / "model", {"mel": (config, LogMel(AudioSpec(n_mels=40)))})
-    assert load_checkpoint(tmp_path / "model").modules["mel"](torch.zeros(1, 4_096)).shape[-1] == 40
+    assert load_checkpoint(tmp_path / "model")[0]["mel"](torch.zeros(1, 4_096)).shape[-1] == 40
 
 
 def test_a_new_save_replaces_the_old_and_keeps_the_card(folder: Path) -> None:
     (folder / "README.md").write_text("# Card")
     modules = write(folder, fill=2.0, max_shard_bytes=1_500)
-    assert_equal(load_checkpoint(folder).modules, modules)
+    assert_equal(load_checkpoint(folder)[0], modules)
     assert (folder / "README.md").read_text() == "# Card"
     assert not (folder / "time.safetensors").exists()
 
@@ -251,7 +251,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "is not plain YAML (ConstructorError)",
     ),
     "alias bomb": (edit_config(BOMB), "uses YAML aliases"),
-    "nested config": (edit_config("[" * 30_000), "is not plain YAML"),
+    "nested config": (edit_config("[" * 30_000), "nested deeper than 24 levels"),
     "deep config": (edit_config("time: " + "{a: " * 40 + "1" + "}" * 40), "nested deeper than"),
     "huge config": (edit_config("#" * 70_000), "expected at most 65536"),
     "config a list": (edit_config("- 1"), "must map the name of each module"),
@@ -280,7 +280,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "time cannot be built from its arguments",
     ),
     "module left out": (
-        edit_time("{_target_: emotts.layers.TimeEmbedding, channels: 16}"),
+        edit_config("time: {_target_: emotts.layers.TimeEmbedding, channels: 16}"),
         "belongs to 'voices'",
     ),
     "other size": (
@@ -338,7 +338,7 @@ def test_400_mutated_checkpoints_load_soundly_or_are_refused(tmp_path: Path) -> 
         mutate(folder, random.Random(seed))
         manifest_kept = agrees == (folder / "manifest.json").read_bytes()
         try:
-            loaded = load_checkpoint(folder).modules
+            loaded = load_checkpoint(folder)[0]
         except CheckpointError as error:
             refused += 1
             assert str(error).startswith(("checkpoint file ", "'")), error
@@ -371,7 +371,7 @@ def test_a_writer_killed_at_any_time_leaves_a_checkpoint(tmp_path: Path) -> None
         os.waitpid(child, 0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "was being replaced when its writer died"
-            modules = load_checkpoint(folder).modules
+            modules = load_checkpoint(folder)[0]
         values = {float(p.detach().flatten()[0]) for m in modules.values() for p in m.parameters()}
         assert len(values) == 1, "all files belong to one save"
         (value,) = values
@@ -388,11 +388,11 @@ def test_a_death_between_the_two_renames_is_recovered_with_a_warning(folder: Pat
     with pytest.warns(UserWarning, match="was being replaced when its writer died"):
         load_checkpoint(folder)
     modules = write(folder, fill=3.0)
-    assert_equal(load_checkpoint(folder).modules, modules)
+    assert_equal(load_checkpoint(folder)[0], modules)
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = load_checkpoint(folder).modules
+    before = load_checkpoint(folder)[0]
 
     def fail(handle: int) -> None:
         raise OSError(28, "No space left on device")
@@ -401,4 +401,4 @@ def test_a_full_disk_leaves_the_old_checkpoint(folder: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="No space left"):
         write(folder, fill=1.0)
     monkeypatch.undo()
-    assert_equal(load_checkpoint(folder).modules, before)
+    assert_equal(load_checkpoint(folder)[0], before)

@@ -6,7 +6,6 @@ Each file is read once, checked against the manifest, and only then parsed, from
 import json
 import re
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +29,13 @@ from emotts.checkpoint.layout import (
 )  # fmt: skip
 
 
-@dataclass
-class Checkpoint:
-    """What a folder rebuilt.
+def load_checkpoint(
+    folder: str | Path, device: str | torch.device = "cpu"
+) -> tuple[dict[str, nn.Module], dict[str, Any]]:
+    """Rebuild the modules of a checkpoint, strictly.
 
-    Attributes:
-        modules: by name, in eval mode.
-        metadata: what was saved beside them (recipe, commit, metrics, licence, voices).
-        folder: where it was read from.
-    """
-
-    modules: dict[str, nn.Module]
-    metadata: dict[str, Any]
-    folder: Path
-
-
-def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
-    """Rebuild the modules of a checkpoint in eval mode, strictly.
+    Returns:
+        The modules by name in eval mode, and the metadata that was saved beside them.
 
     Raises:
         CheckpointError: missing, foreign, damaged or tampered files, or weights that do not fit the config.
@@ -68,7 +57,7 @@ def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> C
         module = build(config, name)
         _fill(module, {shard: contents[shard] for shard in shards[name]}, name)
         modules[name] = module.to(place).eval()
-    return Checkpoint(modules, manifest["metadata"], folder)
+    return modules, manifest["metadata"]
 
 
 def _device(device: str | torch.device) -> torch.device:

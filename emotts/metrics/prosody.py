@@ -1,7 +1,7 @@
 """What the signal says of a reading: pitch, level, spectrum, tempo, periodicity; and how two contours agree.
 
-Comes in: a waveform [L] and, where known, its tokens with durations [N] in frames. Goes out: `ProsodyFeatures`. The features follow
-the minimalistic set of Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set" (2016), IEEE Trans. Affective Computing 7.
+Comes in: a waveform [L] and, where known, its tokens with durations [N] in frames. Goes out: `ProsodyFeatures`, after
+Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set" (2016), IEEE Trans. Affective Computing 7, 190-202.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,10 @@ class ProsodyFeatures:
 
 
 def measure_prosody(
-    waveform: np.ndarray, tokens: Sequence[str] | None = None, durations: np.ndarray | None = None, sample_rate: int = SPEC.sample_rate
+    waveform: np.ndarray,
+    tokens: Sequence[str] | None = None,
+    durations: np.ndarray | None = None,
+    sample_rate: int = SPEC.sample_rate,
 ) -> ProsodyFeatures:
     """Measure a waveform [L]; F0 features are nan where nothing is voiced.
 
@@ -77,7 +80,7 @@ def measure_prosody(
     spectrum = mean_spectrum(waveform, voiced, hop)
     hnr = {name: harmonics_to_noise_db(waveform, f0, sample_rate, band) for name, band in HNR_BANDS_HZ.items()}
     is_speech, pause_share = speech_frames(waveform, hop)
-    known = tokens is not None and durations is not None
+    known = None if tokens is None or durations is None else syllable_rate(tokens, durations)
     return ProsodyFeatures(
         f0_mean_st=float(semitones.mean()) if len(frames) else float("nan"),
         f0_sd_st=float(semitones.std()) if len(frames) else float("nan"),
@@ -85,7 +88,7 @@ def measure_prosody(
         level_db=speech_level_db(waveform),
         alpha_ratio_db=alpha_ratio_db(spectrum, sample_rate),
         tilt_db_per_oct=spectral_tilt(spectrum, sample_rate),
-        syllable_rate=syllable_rate(tokens, durations) if tokens is not None and durations is not None and known else float("nan"),
+        syllable_rate=float("nan") if known is None else known,
         energy_peak_rate=energy_peak_rate(waveform, is_speech, sample_rate, hop),
         pause_share=pause_share,
         duration_s=len(waveform) / sample_rate,
@@ -120,7 +123,9 @@ def spectral_tilt(spectrum: np.ndarray, sample_rate: int) -> float:
     return float(np.polyfit(octaves, 10.0 * np.log10(np.asarray(density) + 1e-20), 1)[0])
 
 
-def harmonics_to_noise_db(waveform: np.ndarray, f0: np.ndarray, sample_rate: int, band_hz: tuple[float, float]) -> float:
+def harmonics_to_noise_db(
+    waveform: np.ndarray, f0: np.ndarray, sample_rate: int, band_hz: tuple[float, float]
+) -> float:
     """Return the median over voiced frames of 10 log10(r / (1 - r)), r the correlation of neighbouring periods.
 
     Args:
@@ -129,8 +134,8 @@ def harmonics_to_noise_db(waveform: np.ndarray, f0: np.ndarray, sample_rate: int
         sample_rate: Hz.
         band_hz: the band that is looked at.
 
-    Reference: Boersma, "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio" (1993),
-        IFA Proceedings 17, equation 4.
+    Reference: Boersma, "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of a
+        sampled sound" (1993), IFA Proceedings 17, equation 4.
     """
     centres = np.flatnonzero(f0 > 0)
     if not len(centres):
@@ -184,7 +189,9 @@ def energy_peak_rate(waveform: np.ndarray, is_speech: np.ndarray, sample_rate: i
 
     if len(waveform) < 4 * N_FFT:
         return float("nan")
-    band = sosfiltfilt(butter(2, (300.0, 3_000.0), "bandpass", fs=sample_rate, output="sos"), waveform.astype(np.float64))
+    band = sosfiltfilt(
+        butter(2, (300.0, 3_000.0), "bandpass", fs=sample_rate, output="sos"), waveform.astype(np.float64)
+    )
     level = gaussian_filter1d(_level_db(band, hop), 0.03 * sample_rate / hop)
     peaks, _ = find_peaks(level, prominence=2.0, height=level.max() - 30.0)
     return float(len(peaks) / max(is_speech.sum() * hop / sample_rate, 1e-9))
@@ -211,7 +218,7 @@ def contour_correlation(
 
 
 def _per_token(f0: np.ndarray, durations: np.ndarray) -> np.ndarray:
-    """Sample F0 [T] at POINTS_PER_TOKEN evenly spaced places of each token [N * POINTS_PER_TOKEN] by the nearest frame."""
+    """Sample F0 [T] at evenly spaced places of each token [N * POINTS_PER_TOKEN] by the nearest frame."""
     durations = np.asarray(durations)
     start = np.cumsum(durations) - durations
     place = (np.arange(POINTS_PER_TOKEN) + 0.5) / POINTS_PER_TOKEN

@@ -1,7 +1,7 @@
 """DNSMOS: a waveform comes in, predicted opinion scores (1 to 5) of the whole, the speech and the background go out.
 
-The ONNX network is the one inside the package speechmos, run directly. Reference: Reddy et al., "DNSMOS P.835: a non-intrusive
-perceptual objective speech quality metric to evaluate noise suppressors" (2022), arXiv 2110.01763.
+The ONNX network is the one inside the package speechmos, run directly. Reference: Reddy et al., "DNSMOS P.835: a
+non-intrusive perceptual objective speech quality metric to evaluate noise suppressors" (2022), arXiv 2110.01763.
 """
 
 from dataclasses import asdict, dataclass
@@ -45,7 +45,9 @@ class DNSMOS:
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, waveform: np.ndarray, sample_rate: int = SPEC.sample_rate) -> QualityScores:
-        """Score a waveform [L]: the mean over windows of 9.01 s a second apart; a short one is repeated until it fills a window.
+        """Score a waveform [L]: the mean over windows of 9.01 s, one second apart.
+
+        A short waveform is repeated until it fills a window.
 
         Raises:
             ValueError: the waveform is empty.
@@ -55,7 +57,8 @@ class DNSMOS:
         # one at a time, as the public code does: larger batches need memory and are not faster on one thread
         raw = np.concatenate([self._session.run(None, {"input_1": window[None, :]})[0] for window in windows])  # [W, 3]
         sig, bak, ovrl = (
-            float(np.mean(np.polyval(p, raw[:, i]))) for i, p in enumerate((SIG_POLYNOMIAL, BAK_POLYNOMIAL, OVRL_POLYNOMIAL))
+            float(np.mean(np.polyval(p, raw[:, i])))
+            for i, p in enumerate((SIG_POLYNOMIAL, BAK_POLYNOMIAL, OVRL_POLYNOMIAL))
         )
         return QualityScores(ovrl, sig, bak)
 
@@ -68,5 +71,6 @@ def cut_windows(audio: np.ndarray) -> np.ndarray:
     while len(audio) < length:
         audio = np.append(audio, audio)
     n_hops = int(np.floor(len(audio) / DNSMOS_RATE) - WINDOW_S) + 1
-    starts = [i * DNSMOS_RATE for i in range(n_hops) if i * DNSMOS_RATE + length <= len(audio)]
-    return np.stack([audio[start : start + length] for start in starts]).astype(np.float32)
+    # the public code's rounding, which loses a window here and there, is kept: scores must be comparable
+    windows = [audio[i * DNSMOS_RATE : int((i + WINDOW_S) * DNSMOS_RATE)] for i in range(n_hops)]
+    return np.stack([window[:length] for window in windows if len(window) >= length]).astype(np.float32)

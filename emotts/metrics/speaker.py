@@ -1,7 +1,7 @@
 """Speaker embeddings: a waveform comes in, a unit vector [256] that tells voices apart goes out.
 
-The weights are those inside the package resemblyzer, loaded without importing it. Reference: Wan et al., "Generalized end-to-end
-loss for speaker verification" (2018), arXiv 1710.10467. Silences are cut by level where resemblyzer uses webrtcvad.
+The weights are those inside the package resemblyzer, loaded without importing it; silences are cut by level, not by
+webrtcvad. Reference: Wan et al., "Generalized end-to-end loss for speaker verification" (2018), arXiv 1710.10467.
 """
 
 from importlib.util import find_spec
@@ -60,7 +60,9 @@ def load_speaker_encoder() -> SpeakerEncoder:
     """
     package = find_spec("resemblyzer")
     if package is None or package.origin is None:
-        raise FileNotFoundError("speaker similarity needs the weights of resemblyzer; run pip install --no-deps resemblyzer.")
+        raise FileNotFoundError(
+            "speaker similarity needs the weights of resemblyzer; run pip install --no-deps resemblyzer."
+        )
     path = Path(package.origin).parent / "pretrained.pt"
     state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
     encoder = SpeakerEncoder()
@@ -81,7 +83,11 @@ def prepare(audio: np.ndarray) -> np.ndarray:
     power = (audio.reshape(n_windows, VAD_WINDOW).astype(np.float64) ** 2).mean(axis=1)
     is_speech = power > power.max() * 10.0 ** (-SILENCE_BELOW_PEAK_DB / 10.0)
     reach = np.ones(MAX_SILENCE_WINDOWS + 1)
-    return audio[np.repeat(np.convolve(is_speech, reach, mode="same") > 0.5, VAD_WINDOW)] if n_windows > len(reach) else audio
+    return (
+        audio[np.repeat(np.convolve(is_speech, reach, mode="same") > 0.5, VAD_WINDOW)]
+        if n_windows > len(reach)
+        else audio
+    )
 
 
 def power_mel(audio: np.ndarray) -> np.ndarray:

@@ -32,10 +32,9 @@ def pearson(x: ArrayLike, y: ArrayLike) -> float:
     Raises:
         ValueError: the lengths differ or are below 2.
     """
-    x, y = _paired(x, y)
-    x, y = x - x.mean(), y - y.mean()
-    scale = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / scale if scale > 1e-12 else 0.0
+    first, second = (values - values.mean() for values in _paired(x, y))
+    scale = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / scale if scale > 1e-12 else 0.0
 
 
 def ranks(x: ArrayLike) -> np.ndarray:
@@ -51,30 +50,32 @@ def concordance(x: ArrayLike, y: ArrayLike) -> float:
 
     Reference: Lin, "A concordance correlation coefficient to evaluate reproducibility" (1989), Biometrics 45, 255-268.
     """
-    x, y = _paired(x, y)
-    covariance = float(np.mean((x - x.mean()) * (y - y.mean())))
-    scale = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+    first, second = _paired(x, y)
+    covariance = float(np.mean((first - first.mean()) * (second - second.mean())))
+    scale = float(first.var() + second.var() + (first.mean() - second.mean()) ** 2)
     return 2.0 * covariance / scale if scale > 1e-12 else 0.0
 
 
 def unweighted_average_recall(true: ArrayLike, predicted: ArrayLike) -> float:
     """Return the mean of the recalls of the classes that occur in `true` [N]."""
-    true, predicted = np.asarray(true), np.asarray(predicted)
-    if true.shape != predicted.shape or true.size == 0:
-        raise ValueError(f"true and predicted must have one length of at least 1; got {true.shape} and {predicted.shape}.")
-    return float(np.mean([np.mean(predicted[true == name] == name) for name in np.unique(true)]))
+    asked, given = np.asarray(true), np.asarray(predicted)
+    if asked.shape != given.shape or asked.size == 0:
+        raise ValueError(f"true and predicted must have one length of at least 1; got {asked.shape} and {given.shape}.")
+    return float(np.mean([np.mean(given[asked == name] == name) for name in np.unique(asked)]))
 
 
 def bootstrap_mean(values: ArrayLike, seed: int = 0, coverage: float = 0.95) -> Interval:
     """Return the mean of values [N] with its percentile interval over resampled items."""
-    values = np.asarray(values, np.float64)
-    return bootstrap(lambda index: values[index].mean(axis=-1), len(values), seed, coverage)
+    items = np.asarray(values, np.float64)
+    return bootstrap(lambda index: items[index].mean(axis=-1), len(items), seed, coverage)
 
 
 def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0, coverage: float = 0.95) -> Interval:
-    """Return sum(numerators) / sum(denominators) with its interval over resampled items, such as a corpus word error rate."""
+    """Return sum(numerators) / sum(denominators), such as a corpus word error rate, with its interval."""
     top, bottom = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
-    return bootstrap(lambda i: top[i].sum(axis=-1) / np.maximum(bottom[i].sum(axis=-1), 1e-12), len(top), seed, coverage)
+    return bootstrap(
+        lambda i: top[i].sum(axis=-1) / np.maximum(bottom[i].sum(axis=-1), 1e-12), len(top), seed, coverage
+    )
 
 
 def bootstrap(statistic: Callable[[np.ndarray], np.ndarray], n_items: int, seed: int, coverage: float) -> Interval:
@@ -96,7 +97,7 @@ def bootstrap(statistic: Callable[[np.ndarray], np.ndarray], n_items: int, seed:
 
 
 def _paired(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if x.shape != y.shape or x.ndim != 1 or len(x) < 2:
-        raise ValueError(f"x and y must be rows of one length of at least 2; got {x.shape} and {y.shape}.")
-    return x, y
+    first, second = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
+        raise ValueError(f"x and y must be rows of one length of at least 2; got {first.shape} and {second.shape}.")
+    return first, second

@@ -1,7 +1,7 @@
 """Whether generated mels have the life of real ones: variance, modulation and variety.
 
-Mels [T, M] come in, numbers go out. An average of many possible mels (an L1 prior) is too smooth: its global variance is too
-low and its fast modulations are missing, after Toda & Tokuda (2007), IEICE Trans. E90-D, 816-824.
+Mels [T, M] come in, numbers go out. An average of many possible mels (an L1 prior) is too smooth: its variance
+is too low and its fast modulations are missing, after Toda & Tokuda (2007), IEICE Trans. E90-D, 816-824.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def global_variance(mels: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def variance_ratio(mels: Sequence[np.ndarray], references: Sequence[np.ndarray]) -> float:
-    """Return the geometric mean over bins of the global variance against the references'; 1 is as lively as they are."""
+    """Return the geometric mean over bins of the global variance against the references'; 1 is as lively."""
     return float(np.exp(np.mean(np.log(global_variance(mels) / global_variance(references)))))
 
 
@@ -46,6 +46,6 @@ def modulation_distance_db(mels: Sequence[np.ndarray], references: Sequence[np.n
 
 
 def diversity(mels: Sequence[np.ndarray]) -> float:
-    """Return the standard deviation over seeds of mels with the same durations, each [T, M], in nepers; 0 is no variety."""
+    """Return the standard deviation over seeds of mels of equal durations, each [T, M], in nepers; 0 is no variety."""
     stack = np.maximum(np.stack(mels), MEL_FLOOR)
     return float(np.sqrt(np.mean(stack.var(axis=0))))

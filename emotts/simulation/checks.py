@@ -15,7 +15,7 @@ from emotts.audio import SPEC, resample, speech_level_db
 from emotts.simulation.teachers import Rendition
 from emotts.text.symbols import is_pause
 
-F0_BOUNDS = (50.0, 700.0)  # Hz
+F0_BOUNDS = (55.0, 650.0)  # Hz
 TOKEN_RATE_BOUNDS = (3.0, 26.0)  # spoken tokens per second
 LONGEST_SOUND_S = 0.9
 LONGEST_PAUSE_S = 2.0

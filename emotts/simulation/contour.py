@@ -15,7 +15,7 @@ from emotts.text.symbols import is_pause, is_vowel
 Array = NDArray[np.float64]
 
 ACCENT_UNIT_ST = 10.0  # usual F0 range of a reading; `accent` is a part of it
-F0_LOW, F0_HIGH = 62.0, 560.0  # Hz, soft limits
+F0_LOW, F0_HIGH, F0_ROOM_ST = 70.0, 520.0, 3.0  # Hz, soft limits: what goes beyond bends within 3 semitones
 TREMOR_HZ = (5.0, 8.0)
 
 
@@ -115,8 +115,8 @@ def _tremor(times_s: NDArray[np.floating], generator: np.random.Generator) -> Ar
 
 
 def _soft_limit(pitch_st: Array) -> Array:
-    """Convert semitones to Hz, bending what lies beyond the limits towards 4 semitones outside them."""
-    low, high, room = 12.0 * np.log2(F0_LOW), 12.0 * np.log2(F0_HIGH), 4.0
+    """Convert semitones to Hz, bending what lies beyond the soft limits."""
+    low, high, room = 12.0 * np.log2(F0_LOW), 12.0 * np.log2(F0_HIGH), F0_ROOM_ST
     bent = np.where(pitch_st > high, high + room * np.tanh((pitch_st - high) / room), pitch_st)
     bent = np.where(bent < low, low - room * np.tanh((low - bent) / room), bent)
     return 2.0 ** (bent / 12.0)

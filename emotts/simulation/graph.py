@@ -10,7 +10,7 @@ def load_stage(model: Any, inputs: list[str], outputs: list[str], threads: int =
 
     Args:
         model: An `onnx.ModelProto`.
-        inputs: Names of inner float tensors that become inputs. The model's own inputs stay inputs where they are needed.
+        inputs: Names of inner float tensors that become inputs. The model's own inputs stay where they are needed.
         outputs: Names of the float tensors to return.
         threads: Threads of the session.
 
@@ -54,5 +54,7 @@ def _cut(model: Any, inputs: list[str], outputs: list[str]) -> Any:
     new_inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inputs]
     results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
     kept = [constants[name] for name in constants if name in names]
-    part = helper.make_graph([graph.node[i] for i in sorted(node_ids)], "stage", own_inputs + new_inputs, results, initializer=kept)
+    part = helper.make_graph(
+        [graph.node[i] for i in sorted(node_ids)], "stage", own_inputs + new_inputs, results, initializer=kept
+    )
     return helper.make_model(part, opset_imports=model.opset_import, ir_version=model.ir_version)

@@ -37,6 +37,8 @@ UNIT_LENGTH = 600  # samples per unit of duration
 ENVELOPE_HOP = 300  # samples per frame of the envelopes
 N_FFT = 1200
 MIN_VOICED_HZ = 40.0
+EDGE_MIN = 0.4  # of the median F0: lower values are slides to 0 Hz, not voice
+EDGE_DROP = 0.85  # an edge frame below this part of its neighbour is a slide too
 PAD_ID = 0
 
 _DURATION, _HIDDEN, _UNITS = "/Sub_output_0", "/Transpose_55_output_0", "/Clip_output_0"
@@ -98,12 +100,12 @@ class HibariTeacher:
         natural_f0, *expanded = self._pitch.run(None, {_UNITS: units.astype(np.float32), _HIDDEN: hidden, "ids": network_ids})
         boundaries = np.concatenate([[0], np.cumsum(np.bincount(owners, units, len(tokens)))]) * UNIT_LENGTH  # [N + 1]
         times = (np.arange(natural_f0.shape[1]) + 0.5) * ENVELOPE_HOP  # samples
-        spoken_f0 = np.where(natural_f0[0] > MIN_VOICED_HZ, natural_f0[0], 0.0)
+        spoken_f0 = clean_voicing_edges(natural_f0[0])
         rate = SPEC.sample_rate
         f0 = edit_f0(
             spoken_f0, times / rate, tokens, boundaries / rate, controls, reading, generator, register_st=shape.register_st
         )
-        network_f0 = np.where(f0 > 0, f0, natural_f0[0]).astype(np.float32)[None]
+        network_f0 = np.where(f0 > 0, f0, np.minimum(natural_f0[0], MIN_VOICED_HZ)).astype(np.float32)[None]
         inputs = {"f0": network_f0, "ids": network_ids, **dict(zip(_EXPANDED, expanded, strict=True))}
         envelopes = [envelope[0] for envelope in self._envelopes.run(None, inputs)]
         waveform = _synthesise(envelopes, f0, times, boundaries, controls, shape, generator)
@@ -134,6 +136,25 @@ def teacher_ids(tokens: list[str], vocabulary: dict[str, int]) -> tuple[list[int
         ids += new
         owners += [i] * len(new)
     return ids, np.array(owners, np.int64)
+
+
+def clean_voicing_edges(f0: NDArray[np.floating]) -> Array:
+    """Decide what is voiced, and undo the network's slide from and to 0 Hz at the edges of voiced stretches.
+
+    Args:
+        f0: [F] as the network gives it: near 0 in unvoiced frames, halfway in frames that are partly voiced.
+
+    Returns:
+        [F] Hz, 0 where unvoiced; an edge frame takes over the value of its inner neighbour if it lies far below it.
+    """
+    clean = np.where(f0 > MIN_VOICED_HZ, f0, 0.0).astype(np.float64)
+    if not clean.any():
+        return clean
+    clean[clean < EDGE_MIN * np.median(clean[clean > 0])] = 0.0
+    padded = np.pad(clean, 2)
+    before, after = padded[1:-3], padded[3:-1]
+    inner = np.where(before == 0, after, np.where(after == 0, before, 0.0))
+    return np.where((clean > 0) & (clean < EDGE_DROP * inner), inner, clean)
 
 
 def whole_units(durations: NDArray[np.floating]) -> NDArray[np.int64]:

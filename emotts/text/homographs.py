@@ -1,7 +1,7 @@
 """A sentence and the place of one of its words in, the pronunciation that its neighbours ask for out.
 
 Rules are tried in order; the first whose neighbours or part of speech agree decides. Homographs without a rule, such as
-``record`` and ``present``, are left to the tagger and the lexicon.
+``permit`` and ``conduct``, are left to the tagger and the lexicon.
 """
 
 from __future__ import annotations
@@ -10,31 +10,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-_HELPERS = "to will would can could should must may might shall do does did don't doesn't didn't won't can't couldn't let's please"
-_PERFECT = "have has had having 've i've you've we've they've he'd she'd was were is are been be being never hadn't haven't hasn't"
+_HELPERS = "to will would can could should must may might shall do does did don't doesn't didn't won't can't couldn't \
+let's please"
+_PERFECT = "have has had having 've i've you've we've they've he'd she'd was were is are been be being never hadn't \
+haven't hasn't"
 _DETERMINERS = "the a an this that his her my our your their its any some no every each"
-_BE = "is are was were be been being am i'm you're we're they're he's she's it's so too very how as quite got get gets came come comes"
+_BE = "is are was were be been being am i'm you're we're they're he's she's it's so too very how as quite got get \
+gets came come comes"
 
-# word: pronunciation | words before | words after | words anywhere | tags; "*" stands for the reading when nothing else fits
+# word: pronunciation | words before | words after | words near | tags; "*" marks what is left when nothing else fits
 _RULES = f"""
 read: ɹ ˈi d | {_HELPERS} | |
 read: ɹ ˈɛ d | {_PERFECT} he she it | | yesterday ago last once finished suddenly |
 read: ɹ ˈi d | | every | always usually often sometimes never |
 read: ɹ ˈɛ d | | | | VBD VBN
 read: ɹ ˈi d | * | |
-lead: l ˈɛ d | of as like heavy molten | pipe pipes paint poisoning pencil weight weights balloon bullet bullets roof glass shot | poisonous zinc copper
+lead: l ˈɛ d | of as like heavy molten | pipe pipes paint poisoning pencil weight weights balloon bullet bullets roof \
+glass shot | poisonous zinc copper
 lead: l ˈi d | * | |
 live: l ˈɪ v | {_HELPERS} i you we they who people | in at there here on | |
-live: l ˈaɪ v | | music concert show shows broadcast performance band audience wire wires album stream ammunition bait animals coverage recording television tv from | | JJ RB
+live: l ˈaɪ v | | music concert show shows broadcast performance band audience wire wires album stream ammunition \
+bait animals coverage recording television tv from | | JJ RB
 live: l ˈɪ v | * | |
-lives: l ˈaɪ v z | my our your their his her many of two three nine all these those several whose save saved saving lost | were are | | NNS
+lives: l ˈaɪ v z | my our your their his her many of two three nine all these those several whose save saved saving \
+lost | were are | | NNS
 lives: l ˈɪ v z | * | |
 wind: w ˈɪ n d | {_DETERMINERS} strong cold north south east west wild of | | |
 wind: w ˈaɪ n d | {_HELPERS} and you | up down the around through it its back | | VB VBP
 wind: w ˈɪ n d | * | |
-wound: w ˈaʊ n d | | up down around through its tight tightly round along back | wool clock thread path road river scarf string |
+wound: w ˈaʊ n d | | up down around through its tight tightly round along back | wool clock thread path road river \
+scarf string |
 wound: w ˈu n d | * | |
-tear: t ˈɛ ɹ | {_HELPERS} i you we they not and | down apart up off it out open away them through | fabric jacket sleeve cloth paper shirt sail muscle page | VB VBP
+tear: t ˈɛ ɹ | {_HELPERS} i you we they not and | down apart up off it out open away them through | fabric jacket \
+sleeve cloth paper shirt sail muscle page | VB VBP
 tear: t ˈɪ ɹ | * | |
 tears: t ˈɛ ɹ z | he she it who | down apart up off it out open away them through | fabric jacket cloth | VBZ
 tears: t ˈɪ ɹ z | * | |
@@ -45,7 +53,8 @@ bows: b ˈaʊ z | * | |
 bass: b ˈæ s | | fishing | fish caught lake river pond sea largemouth striped angler |
 bass: b ˈeɪ s | * | |
 close: k l ˈoʊ z | {_HELPERS} and you i we they | your the my his her our their it this that every all down | | VB VBP
-close: k l ˈoʊ s | {_BE} a stay stand stood sat sit that | to by friend friends call up together enough range family relative behind | | JJ RB
+close: k l ˈoʊ s | {_BE} a stay stand stood sat sit that | to by friend friends call up together enough range family \
+relative behind | | JJ RB
 close: k l ˈoʊ z | * | |
 closer: k l ˈoʊ s ɚ | * | |
 used: j ˈu s t | | to | |
@@ -99,7 +108,10 @@ class _Rule:
         following = words[i + 1] if i + 1 < len(words) else ""
         near = words[max(0, i - 12) : i + 13]
         return (
-            previous in self.before or following in self.after or tag in self.tags or any(word in self.anywhere for word in near)
+            previous in self.before
+            or following in self.after
+            or tag in self.tags
+            or any(word in self.anywhere for word in near)
         )
 
 

@@ -1,7 +1,7 @@
-"""One English word in, its phonemes out: own exceptions, gruut's lexicon, known stems, letters, compounds, then gruut's CRF.
+"""One English word in, its phonemes out: own exceptions, gruut's lexicon, letters, known stems, compounds, gruut's CRF.
 
-Only the data of gruut (package ``gruut_lang_en``: a lexicon with parts of speech, a grapheme-to-phoneme CRF and a tagger) is read;
-gruut's own pipeline takes 0.4 s to import and does the work of ``normalise.py`` a second time.
+Only gruut's data are read (package ``gruut_lang_en``: a lexicon with parts of speech, a CRF for unknown words, a
+tagger); gruut's own pipeline takes 0.4 s to import and does the work of ``normalise.py`` a second time.
 """
 
 from __future__ import annotations
@@ -17,42 +17,71 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from emotts.text.symbols import is_vowel, is_voiced, split_stress
+from emotts.text.symbols import is_voiced, is_vowel, split_stress
 
 Pronunciation = tuple[str, ...]
 
-LETTERS: dict[str, str] = {
-    **{"a": "ˈeɪ", "b": "b ˈi", "c": "s ˈi", "d": "d ˈi", "e": "ˈi", "f": "ˈɛ f", "g": "d͡ʒ ˈi", "h": "ˈeɪ t͡ʃ", "i": "ˈaɪ"},
-    **{"j": "d͡ʒ ˈeɪ", "k": "k ˈeɪ", "l": "ˈɛ l", "m": "ˈɛ m", "n": "ˈɛ n", "o": "ˈoʊ", "p": "p ˈi", "q": "k j ˈu"},
-    **{"r": "ˈɑ ɹ", "s": "ˈɛ s", "t": "t ˈi", "u": "j ˈu", "v": "v ˈi", "w": "d ˈʌ b ə l j u", "x": "ˈɛ k s", "y": "w ˈaɪ"},
-    **{"z": "z ˈi"},
-}
-INITIALISMS = frozenset(  # in capitals these are spelled even though a word of the same letters exists
-    "US UK EU UN IT AI PC TV CD DVD ID OK PM AM AD BC MP HR PR ER IQ VIP FAQ ATM DIY CEO CFO CTO FBI CIA GPS USB URL API CPU GPU "
-    "HTML HTTP SMS DNA RNA PDF UFO NBA NFL BBC CNN IBM AC DC DJ IP LA NY DC PHD TTS ASR LED HIV EEG MRI SOS XP".split()
-)
-SPOKEN_ACRONYMS = frozenset("NASA NATO UNESCO UNICEF OPEC LASER RADAR SCUBA AIDS SWAT FIFA PIN RAM ROM JPEG GIF SIM ASAP".split())
-EXCEPTIONS: dict[str, str] = {
-    **{"emotts": "ˈi m oʊ t ˌi t ˈi ˈɛ s", "gruut": "ɡ ɹ ˈu t", "ok": "ˌoʊ k ˈeɪ", "github": "ɡ ˈɪ t h ˌʌ b", "wifi": "w ˈaɪ f ˌaɪ"},
-    **{"jpeg": "d͡ʒ ˈeɪ p ˌɛ ɡ", "gif": "ɡ ˈɪ f", "asap": "ˈeɪ s ˌæ p", "unesco": "j u n ˈɛ s k oʊ", "emoji": "ɪ m ˈoʊ d͡ʒ i"},
-    **{"hmm": "h ˈə m", "hm": "h ˈə m", "mm": "ˈə m", "mmm": "ˈə m", "shh": "ʃ ˈə", "pst": "p s ˈə t", "ugh": "ˈʌ ɡ", "uh": "ˈʌ"},
-    **{"ah": "ˈɑ", "aha": "ɑ h ˈɑ", "haha": "h ˈɑ h ˈɑ", "oh": "ˈoʊ", "ooh": "ˈu", "wow": "w ˈaʊ", "yay": "j ˈeɪ", "um": "ˈʌ m"},
-    **{"huh": "h ˈʌ", "eh": "ˈɛ", "ew": "ˈi u", "phew": "f j ˈu", "whoa": "w ˈoʊ", "gonna": "ɡ ˈʌ n ə", "wanna": "w ˈɑ n ə"},
-}
+_LETTERS = """
+a: ˈeɪ; b: b ˈi; c: s ˈi; d: d ˈi; e: ˈi; f: ˈɛ f; g: d͡ʒ ˈi; h: ˈeɪ t͡ʃ; i: ˈaɪ; j: d͡ʒ ˈeɪ; k: k ˈeɪ; l: ˈɛ l;
+m: ˈɛ m; n: ˈɛ n; o: ˈoʊ; p: p ˈi; q: k j ˈu; r: ˈɑ ɹ; s: ˈɛ s; t: t ˈi; u: j ˈu; v: v ˈi; w: d ˈʌ b ə l j u;
+x: ˈɛ k s; y: w ˈaɪ; z: z ˈi
+"""
+_EXCEPTIONS = """
+emotts: ˈi m oʊ t ˌi t ˈi ˈɛ s; gruut: ɡ ɹ ˈu t; ok: ˌoʊ k ˈeɪ; github: ɡ ˈɪ t h ˌʌ b; wifi: w ˈaɪ f ˌaɪ;
+jpeg: d͡ʒ ˈeɪ p ˌɛ ɡ; gif: ɡ ˈɪ f; asap: ˈeɪ s ˌæ p; unesco: j u n ˈɛ s k oʊ; emoji: ɪ m ˈoʊ d͡ʒ i; hmm: h ˈə m;
+hm: h ˈə m; mm: ˈə m; mmm: ˈə m; shh: ʃ ˈə; pst: p s ˈə t; ugh: ˈʌ ɡ; uh: ˈʌ; ah: ˈɑ; aha: ɑ h ˈɑ; haha: h ˈɑ h ˈɑ;
+oh: ˈoʊ; ooh: ˈu; wow: w ˈaʊ; yay: j ˈeɪ; um: ˈʌ m; huh: h ˈʌ; eh: ˈɛ; ew: ˈi u; phew: f j ˈu; whoa: w ˈoʊ;
+gonna: ɡ ˈʌ n ə; wanna: w ˈɑ n ə; library: l ˈaɪ b ɹ ˌɛ ɹ i; libraries: l ˈaɪ b ɹ ˌɛ ɹ i z;
+surprise: s ɚ p ɹ ˈaɪ z; surprised: s ɚ p ɹ ˈaɪ z d; surprising: s ɚ p ɹ ˈaɪ z ɪ ŋ; surprises: s ɚ p ɹ ˈaɪ z ɪ z;
+surprisingly: s ɚ p ɹ ˈaɪ z ɪ ŋ l i; tonight: t ə n ˈaɪ t; hospital: h ˈɑ s p ɪ t ə l; toward: t ˈɔ ɹ d;
+towards: t ˈɔ ɹ d z; vase: v ˈeɪ s; anybody: ˈɛ n i b ˌɑ d i; email: ˈi m eɪ l; emails: ˈi m eɪ l z;
+obelisk: ˈɑ b ə l ˌɪ s k; obelisks: ˈɑ b ə l ˌɪ s k s; hassock: h ˈæ s ə k; hassocks: h ˈæ s ə k s;
+tasseled: t ˈæ s ə l d; lifelong: l ˈaɪ f l ˌɔ ŋ; celsius: s ˈɛ l s i ə s; yo: j ˈoʊ; data: d ˈeɪ t ə; et: ˈɛ t;
+hashtag: h ˈæ ʃ t ˌæ ɡ; beta: b ˈeɪ t ə; online: ˌɑ n l ˈaɪ n; miz: m ˈɪ z; missus: m ˈɪ s ɪ z;
+onto: ˈɑ n t u; on: ˈɑ n; with: w ˈɪ ð; beyond: b i j ˈɑ n d; app: ˈæ p; apps: ˈæ p s;
+smartphone: s m ˈɑ ɹ t f ˌoʊ n; podcast: p ˈɑ d k ˌæ s t; naive: n ɑ ˈi v; soo: s ˈoʊ
+"""
+_INITIALISMS = """
+MIT AC AD ADHD AI AKA AM API ASR ATM BBC BC CD CEO CFO CGI CIA CNN CPU CTO DC DIY DJ DNA DVD EDT EEG ER EST EU FAQ FBI
+FYI GMT GPS GPU HIV HR HTML HTTP IBM ID IP IQ IT JR KGB LA LED LGBT MBA MP MRI NBA NFL NHS NY OK PC PDF PHD PM PR
+PST RNA RSVP SMS SOS SUV TTS TV UAE UFO UK UN URL US USA USB UTC VIP XP
+"""
+_ACRONYMS = """
+AIDS ASAP FIFA GIF JPEG LASER NASA NATO OPEC PIN RADAR RAM ROM SCUBA SIM SWAT UNESCO UNICEF
+"""
 
 
+def _table(text: str) -> dict[str, str]:
+    pairs = (entry.partition(":") for entry in text.replace("\n", " ").split(";"))
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
+
+LETTERS = _table(_LETTERS)
+EXCEPTIONS = _table(_EXCEPTIONS)
+INITIALISMS = frozenset(_INITIALISMS.split())  # in capitals these are spelled, even where a word has the same letters
+SPOKEN_ACRONYMS = frozenset(_ACRONYMS.split())
 _CACHE_SIZE = 20_000
 _MAX_WORD = 60  # letters; what is longer is no word and is cut
-_LIVING_SUFFIXES = (("ingly", "ɪ ŋ l i"), ("ing", "ɪ ŋ"), ("ness", "n ə s"), ("less", "l ə s"), ("ment", "m ə n t"), ("ly", "l i"), ("er", "ɚ"))
-_PREFIXES = {"un": "ʌ n", "re": "ɹ i", "non": "n ˌɑ n", "anti": "ˌæ n t i", "pre": "p ɹ i", "mis": "m ɪ s", "over": "ˌoʊ v ɚ"}
+_LIVING_SUFFIXES = (
+    *(("ingly", "ɪ ŋ l i"), ("ing", "ɪ ŋ"), ("ness", "n ə s"), ("less", "l ə s"), ("ment", "m ə n t"), ("ly", "l i")),
+    *(("ers", "ɚ z"), ("er", "ɚ"), ("y", "i"), ("ish", "ɪ ʃ"), ("ful", "f ə l"), ("able", "ə b ə l")),
+)
+_PREFIXES = {
+    "un": "ʌ n",
+    "re": "ɹ i",
+    "non": "n ˌɑ n",
+    "anti": "ˌæ n t i",
+    "pre": "p ɹ i",
+    "mis": "m ɪ s",
+    "over": "ˌoʊ v ɚ",
+}
 _SIBILANTS = ("s", "z", "ʃ", "ʒ", "t͡ʃ", "d͡ʒ")
 _crf_lock = threading.Lock()  # a CRF tagger holds its sentence: one thread at a time
 
 
 @lru_cache(maxsize=1)
 def load_lexicon() -> dict[str, str | dict[str, str]]:
-    """Read gruut's lexicon: word -> phonemes between spaces, or {part of speech: phonemes} with the default first (0.15 s, 30 MB)."""
+    """Read gruut's lexicon (0.15 s, 30 MB): word -> phonemes, or part of speech -> phonemes with the default first."""
     entries: dict[str, str | dict[str, str]] = {}
     connection = sqlite3.connect(f"file:{_data_dir() / 'lexicon.db'}?mode=ro", uri=True)
     try:
@@ -111,8 +140,11 @@ def _pronounce(word: str, role: str) -> Pronunciation:
     if word in INITIALISMS:
         return spell(word)
     found = _look_up(plain, role)
-    if found and not (len(word) == 1 and word != "a" and plain not in "ai"):
+    if found and not (len(word) == 1 and word != "a"):
         return found
+    folded = "".join(c for c in unicodedata.normalize("NFKD", plain) if c in string.ascii_lowercase or c == "'")
+    if folded != plain:
+        return _pronounce(folded, role) if folded.strip("'") else ()
     if len(plain) == 1 or _looks_spelled(word):
         return spell(plain)
     plural = re.fullmatch(r"([A-Z]{2,6})'?s", word)
@@ -121,9 +153,6 @@ def _pronounce(word: str, role: str) -> Pronunciation:
     parts = [part for part in re.split(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", word) if part]
     if len(parts) > 1:
         return _join_compound([_pronounce(part, "") for part in parts])
-    folded = "".join(c for c in unicodedata.normalize("NFKD", plain) if c in string.ascii_lowercase or c == "'")
-    if folded != plain:
-        return _pronounce(folded, role) if folded.strip("'") else ()
     return _from_stem(plain) or _from_two_words(plain) or _guess(plain)
 
 
@@ -166,11 +195,17 @@ def _role(word: str, tag: str) -> str:
 def _looks_spelled(word: str) -> bool:
     if not word.isupper() or word in SPOKEN_ACRONYMS or not word.isascii():
         return False
-    return len(word) <= 3 or not re.search("[AEIOUY]", word) or (len(word) == 4 and not re.search("[AEIOU].*[AEIOU]", word))
+    return (
+        len(word) <= 3
+        or not re.search("[AEIOUY]", word)
+        or (len(word) == 4 and not re.search("[AEIOU].*[AEIOU]", word))
+    )
 
 
 def _from_stem(word: str) -> Pronunciation:
     """Read a known word with a living ending or prefix: possessive, plural, past, -ing, -ly, un-..."""
+    if word.endswith("s'") and is_known(word[:-1]):
+        return _look_up(word[:-1], "")
     if word.endswith("'s") or word.endswith("s'"):
         stem = _pronounce(word[:-2], "")
         return _with_ending_s(stem) if stem else ()
@@ -258,7 +293,9 @@ def _data_dir() -> Path:
     try:
         import gruut_lang_en
     except ImportError as error:
-        raise ValueError("English text needs gruut's lexicon, which is not installed. Run: pip install gruut") from error
+        raise ValueError(
+            "English text needs gruut's lexicon, which is not installed. Run: pip install gruut"
+        ) from error
     return Path(gruut_lang_en.__file__).parent
 
 

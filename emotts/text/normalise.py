@@ -11,48 +11,129 @@ from re import Match
 
 from emotts.text.quantities import read_quantities
 
-_QUOTES = str.maketrans({c: "'" for c in "‘’‚‛′`´ʼ＇"} | {c: '"' for c in "“”„‟«»‹›″〝〞"})
-_DASHES = str.maketrans({c: "-" for c in "‐‑‒⁃﹣－"} | {c: "—" for c in "―─⸺⸻"} | {"−": "-"})
+_QUOTES = str.maketrans(dict.fromkeys("‘’‚‛′`´ʼ＇", "'") | dict.fromkeys("“”„‟«»‹›″〝〞", '"'))
+_DASHES = str.maketrans(dict.fromkeys("‐‑‒⁃﹣－", "-") | dict.fromkeys("―─⸺⸻", "—") | {"−": "-"})
 _SPECIAL = str.maketrans(
     {
-        **{"½": " 1/2", "⅓": " 1/3", "⅔": " 2/3", "¼": " 1/4", "¾": " 3/4", "⅕": " 1/5", "⅛": " 1/8", "⅜": " 3/8", "⅝": " 5/8"},
-        **{"⅞": " 7/8", "™": "", "®": "", "©": " copyright ", "№": "number ", "℃": "°C", "℉": "°F", "μ": "µ", "…": "...", "Ω": " ohm "},
-        **{"、": ", ", "。": ". ", "，": ", ", "！": "! ", "？": "? ", "：": ": ", "；": "; ", "·": " ", "•": ", ", "§": " section "},
+        **{
+            "½": " 1/2",
+            "⅓": " 1/3",
+            "⅔": " 2/3",
+            "¼": " 1/4",
+            "¾": " 3/4",
+            "⅕": " 1/5",
+            "⅛": " 1/8",
+            "⅜": " 3/8",
+            "⅝": " 5/8",
+        },
+        **{
+            "⅞": " 7/8",
+            "™": "",
+            "®": "",
+            "©": " copyright ",
+            "№": "number ",
+            "℃": "°C",
+            "℉": "°F",
+            "μ": "µ",
+            "…": "...",
+            "Ω": " ohm ",
+        },
+        **{
+            "、": ", ",
+            "。": ". ",
+            "，": ", ",
+            "！": "! ",
+            "？": "? ",
+            "：": ": ",
+            "；": "; ",
+            "·": " ",
+            "•": ", ",
+            "§": " section ",
+        },
         **{"¿": " ", "¡": " ", "؟": "? ", "،": ", ", "¶": " ", "†": " ", "‡": " ", "º": "°"},
     }
 )
-_GREEK = dict(zip("αβγδεζηθικλνξπρστυφχψω", (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda nu xi pi rho sigma tau upsilon phi chi psi omega"
-).split(), strict=True))
+_GREEK_NAMES = """
+alpha beta gamma delta epsilon zeta eta theta iota kappa lambda nu xi pi rho sigma tau upsilon phi chi psi omega
+"""
+_GREEK = dict(zip("αβγδεζηθικλνξπρστυφχψω", _GREEK_NAMES.split(), strict=True))
+_ABBREVIATIONS = """
+Mr: Mister; Mrs: Missus; Ms: Miz; Dr: Doctor; Prof: Professor; Jr: Junior; Sr: Senior; Gen: General; Col: Colonel;
+Sgt: Sergeant; Capt: Captain; Lt: Lieutenant; Rev: Reverend; Gov: Governor; Sen: Senator; Rep: Representative;
+Pres: President; Hon: Honorable; Mt: Mount; Ave: Avenue; Blvd: Boulevard; Rd: Road; Ln: Lane; Hwy: Highway;
+Inc: Incorporated; Ltd: Limited; Corp: Corporation; Co: Company; Bros: Brothers; Dept: Department;
+Univ: University; Fig: Figure; Figs: Figures; Vol: Volume; Ch: Chapter; Eq: Equation; Sec: Section; Ed: Editor;
+Mon: Monday; Tue: Tuesday; Tues: Tuesday; Wed: Wednesday; Thu: Thursday; Thurs: Thursday; Fri: Friday;
+Sat: Saturday; Jan: January; Feb: February; Apr: April; Aug: August; Sept: September; Sep: September; Oct: October;
+Nov: November; Dec: December; Messrs: Messers; approx: approximately; dept: department; est: established;
+govt: government; vs: versus; v: versus; etc: et cetera; al: al; cf: compare; ca: circa; no: number; No: Number;
+Nos: Numbers; p: page; pp: pages; ft: feet; lb: pound; lbs: pounds; oz: ounces; min: minutes; hr: hour; hrs: hours;
+yr: year; yrs: years; Mgr: Manager; Apt: Apartment; ext: extension; misc: miscellaneous
+"""
 _TITLES = {
-    **{"Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Jr": "Junior", "Sr": "Senior"},
-    **{"Gen": "General", "Col": "Colonel", "Sgt": "Sergeant", "Capt": "Captain", "Lt": "Lieutenant", "Rev": "Reverend"},
-    **{"Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Pres": "President", "Hon": "Honorable", "Mt": "Mount"},
-    **{"Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway", "Inc": "Incorporated"},
-    **{"Ltd": "Limited", "Corp": "Corporation", "Co": "Company", "Bros": "Brothers", "Dept": "Department", "Univ": "University"},
-    **{"Fig": "Figure", "Figs": "Figures", "Vol": "Volume", "Ch": "Chapter", "Eq": "Equation", "Sec": "Section", "Ed": "Editor"},
-    **{"Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thurs": "Thursday"},
-    **{"Fri": "Friday", "Sat": "Saturday", "Jan": "January", "Feb": "February", "Apr": "April", "Aug": "August"},
-    **{"Sept": "September", "Sep": "September", "Oct": "October", "Nov": "November", "Dec": "December", "Messrs": "Messers"},
-    **{"approx": "approximately", "dept": "department", "est": "established", "govt": "government", "vs": "versus", "v": "versus"},
-    **{"etc": "et cetera", "al": "al", "cf": "compare", "ca": "circa", "no": "number", "No": "Number", "Nos": "Numbers"},
-    **{"p": "page", "pp": "pages", "ft": "feet", "lb": "pound", "lbs": "pounds", "oz": "ounces", "min": "minutes", "hr": "hour"},
-    **{"hrs": "hours", "yr": "year", "yrs": "years", "Mgr": "Manager", "Apt": "Apartment", "ext": "extension", "misc": "miscellaneous"},
+    short.strip(): words.strip()
+    for short, _, words in (entry.partition(":") for entry in _ABBREVIATIONS.replace("\n", " ").split(";"))
 }
-_BEFORE_NUMBER_ONLY = frozenset(("no", "No", "Nos", "p", "pp", "v", "Ch", "Sec", "Eq", "Ed", "ca", "est", "Fig", "Figs", "Vol"))
+_BEFORE_NUMBER_ONLY = frozenset(
+    ("no", "No", "Nos", "p", "pp", "v", "Ch", "Sec", "Eq", "Ed", "ca", "est", "Fig", "Figs", "Vol")
+)
 _AFTER_NUMBER_ONLY = frozenset(("ft", "lb", "lbs", "oz", "min", "hr", "hrs", "yr", "yrs"))
 _NO_DOT_NEEDED = frozenset(("Mr", "Mrs", "Ms", "Dr", "Prof", "vs", "etc", "Ltd", "Blvd", "approx"))
 _TOP_DOMAINS = "com|org|net|io|edu|gov|dev|ai|app|info|uk|de|fr|ca|eu|us|tv|me|co"
-_WEB_SIGNS = {".": " dot ", "/": " slash ", "-": " dash ", "_": " underscore ", "@": " at ", ":": " colon ", "?": " question mark "}
-_WEB_SIGNS |= {"=": " equals ", "&": " and ", "#": " hash ", "%": " percent ", "+": " plus ", "~": " tilde "}
-_SPELLED_DOMAINS = frozenset("www io tv uk de fr eu us html htm php pdf http https ftp ca ai api".split())
-_SIGNS = {
-    **{"&": " and ", "+": " plus ", "=": " equals ", "×": " times ", "÷": " divided by ", "±": " plus or minus ", "@": " at "},
-    **{"<": " less than ", ">": " greater than ", "≤": " less than or equal to ", "≥": " greater than or equal to "},
-    **{"≠": " is not equal to ", "≈": " approximately ", "√": " square root of ", "∞": " infinity ", "°": " degrees ", "%": " percent "},
-    **{"$": " dollars ", "£": " pounds ", "€": " euros ", "¥": " yen ", "∑": " sum ", "→": ", ", "/": " slash ", "^": " to the power of "},
+_WEB_SIGNS = {
+    ".": " dot ",
+    "/": " slash ",
+    "-": " dash ",
+    "_": " underscore ",
+    "@": " at ",
+    ":": " colon ",
+    "?": " question mark ",
 }
-_SMALL_WORDS_BY_SLASH = {"and/or": "and or", "w/o": "without", "w/": "with", "he/she": "he or she", "his/her": "his or her", "n/a": "not applicable", "N/A": "not applicable", "c/o": "care of"}
+_WEB_SIGNS |= {"=": " equals ", "&": " and ", "#": " hash ", "%": " percent ", "+": " plus ", "~": " tilde "}
+_SPELLED = """
+www io tv uk de fr eu us html htm php pdf http https ftp ca ai api
+"""
+_SPELLED_DOMAINS = frozenset(_SPELLED.split())
+_SIGNS = {
+    **{
+        "&": " and ",
+        "+": " plus ",
+        "=": " equals ",
+        "×": " times ",
+        "÷": " divided by ",
+        "±": " plus or minus ",
+        "@": " at ",
+    },
+    **{"<": " less than ", ">": " greater than ", "≤": " less than or equal to ", "≥": " greater than or equal to "},
+    **{
+        "≠": " is not equal to ",
+        "≈": " approximately ",
+        "√": " square root of ",
+        "∞": " infinity ",
+        "°": " degrees ",
+        "%": " percent ",
+    },
+    **{
+        "$": " dollars ",
+        "£": " pounds ",
+        "€": " euros ",
+        "¥": " yen ",
+        "∑": " sum ",
+        "→": ", ",
+        "/": " slash ",
+        "^": " to the power of ",
+    },
+}
+_SMALL_WORDS_BY_SLASH = {
+    "and/or": "and or",
+    "w/o": "without",
+    "w/": "with",
+    "he/she": "he or she",
+    "his/her": "his or her",
+    "n/a": "not applicable",
+    "N/A": "not applicable",
+    "c/o": "care of",
+}
 
 _URL = re.compile(r"(?<![\w@.])(?:(?:https?|ftp)://|www\.)[^\s<>\"'()\[\]{}]{1,2000}")
 _EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}")
@@ -73,7 +154,7 @@ _DOT_IN_WORD = re.compile(r"(?<=[^\W\d_])\.(?=[^\W\d_])")
 _EMPHASIS = re.compile(r"\*{1,3}|_{1,100}|~{2}|`{1,3}|#{1,6}(?= )|^\s{0,3}>", re.MULTILINE)
 _ELLIPSIS = re.compile(r"\.{2,}|(?:\. ){2,50}\.")
 _MARKS = re.compile(r"[,.!?;:—…][\s,.!?;:—…]*")
-_LONG_LETTERS = re.compile(r"([^\W\d_])\1{2,}")
+_LONG_LETTERS = re.compile(r"([^\W\d_ǂIVX])\1{2,}")  # not Roman numerals, nor the placeholder of markup.py
 
 
 def normalise(text: str, language: str = "en-us") -> str:
@@ -118,7 +199,7 @@ def clean_characters(text: str) -> str:
 
 
 def _limit_combining(text: str) -> str:
-    """Keep at most two combining marks in a row: sorting longer runs, as Unicode normalisation does, takes quadratic time."""
+    """Keep at most two combining marks in a row: Unicode normalisation sorts longer runs in quadratic time."""
     kept: list[str] = []
     run = 0
     for character in text:
@@ -175,16 +256,17 @@ def _street(match: Match[str]) -> str:
 
 
 def _latin(match: Match[str]) -> str:
-    words = {"e": "for example", "i": "that is", "a": "also known as"}[match[1][0]] if match[1] != "et al." else "and others"
+    words = (
+        {"e": "for example", "i": "that is", "a": "also known as"}[match[1][0]]
+        if match[1] != "et al."
+        else "and others"
+    )
     return words + ("," if match[2] else "")
 
 
 def _initials(match: Match[str], text: str) -> str:
     letters = match[1].replace(".", "")
-    if letters.lower() in ("am", "pm"):
-        words = letters.upper()
-    else:
-        words = letters.upper() if len(letters) > 1 else letters
+    words = letters.upper() if len(letters) > 1 else letters
     if match[2]:
         words += match[2] if match[2] == "s" else match[2].upper()
     ends = not text[match.end() :].strip(" \"')]") and not match[2]
@@ -207,7 +289,9 @@ def _read_signs(text: str) -> str:
         if short in text:
             text = re.sub(rf"(?<!\w){short}(?!\w)", words, text)
     text = _EMPHASIS.sub(lambda m: " " if "_" in m[0] else "", text)
-    text = _DOT_IN_WORD.sub(lambda m: ". " if text[m.end()].isupper() and text[m.start() - 1].islower() else " dot ", text)
+    text = _DOT_IN_WORD.sub(
+        lambda m: ". " if text[m.end()].isupper() and text[m.start() - 1].islower() else " dot ", text
+    )
     text = re.sub(r"(?<=\w)/(?=\w)", " slash ", text)
     return "".join(_SIGNS.get(character, character) for character in text)
 
@@ -218,7 +302,11 @@ def _fold_punctuation(text: str) -> str:
     text = re.sub(r"[()\[\]{}|]", ",", text).replace('"', " ")
     text = re.sub(r"[^\w\s',.!?;:—…-]|_", " ", text)
     text = " ".join(text.split())
-    text = re.sub(r"(?<!\w)['-]+|['-]+(?!\w)", lambda m: "'" if m[0] == "'" and text[m.start() - 1 : m.start()] == "s" else " ", text)
+    text = re.sub(
+        r"(?<!\w)['-]+|['-]+(?!\w)",
+        lambda m: "'" if m[0] == "'" and text[m.start() - 1 : m.start()] == "s" else " ",
+        text,
+    )
     text = _LONG_LETTERS.sub(_shorten_letters, text)
     text = _MARKS.sub(lambda m: _strongest(m[0]) + " ", text)
     text = re.sub(r"\s+(?=[,.!?;:…])", "", text)

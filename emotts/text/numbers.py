@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = tuple("_ _ twenty thirty forty fifty sixty seventy eighty ninety".split())
-_SCALES = ("", *"thousand million billion trillion quadrillion quintillion".split())
+_NAMES = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety
+"""
+_ONES, _TENS = _NAMES.split()[:20], ["", "", *_NAMES.split()[20:]]
+_SCALES = ("", *["thousand", "million", "billion", "trillion", "quadrillion", "quintillion"])
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
 _ORDINALS["twelve"] = "twelfth"
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}

@@ -1,42 +1,53 @@
-"""A sentence in, phoneme tokens out: words, their pronunciation, and what American English does to them in running speech."""
+"""A sentence in, phoneme tokens out: its words, how each is said, and what American English makes of it."""
 
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from emotts.text.homographs import choose_homograph, has_rules
-from emotts.text.lexicon import is_homograph, is_known, pronounce, tag_parts_of_speech
+from emotts.text.lexicon import INITIALISMS, is_homograph, is_known, pronounce, tag_parts_of_speech
+from emotts.text.markup import PLACEHOLDER
 from emotts.text.normalise import normalise
-from emotts.text.symbols import PUNCTUATION, SIL, SPACE, is_vowel, parse_phonemes, split_stress
+from emotts.text.symbols import PUNCTUATION, SIL, SPACE, is_pause, is_vowel, parse_phonemes, split_stress
 
 BACKENDS = ("gruut", "espeak")
 
-# word: (inside a phrase, at its end or alone)
+# word: inside a phrase / at its end or alone
+_WEAK_FORMS = """
+a: ə / ˈeɪ; an: ə n / ˈæ n; the: ð ə / ð ə; of: ə v / ˈʌ v; to: t ə / t ˈu; and: æ n d / ˈæ n d; for: f ɚ / f ˈɔ ɹ;
+at: æ t / ˈæ t; from: f ɹ ə m / f ɹ ˈʌ m; as: æ z / ˈæ z; but: b ə t / b ˈʌ t; or: ɔ ɹ / ˈɔ ɹ; nor: n ɔ ɹ / n ˈɔ ɹ;
+than: ð ə n / ð ˈæ n; if: ɪ f / ˈɪ f; in: ɪ n / ˈɪ n; on: ɑ n / ˈɑ n; by: b aɪ / b ˈaɪ; with: w ɪ ð / w ˈɪ ð;
+can: k ə n / k ˈæ n; was: w ə z / w ˈʌ z; were: w ɚ / w ˈɚ; is: ɪ z / ˈɪ z; are: ɑ ɹ / ˈɑ ɹ; am: æ m / ˈæ m;
+be: b i / b ˈi; been: b ɪ n / b ˈɪ n; has: h æ z / h ˈæ z; had: h æ d / h ˈæ d; have: h æ v / h ˈæ v;
+do: d u / d ˈu; does: d ʌ z / d ˈʌ z; did: d ɪ d / d ˈɪ d; will: w ɪ l / w ˈɪ l; would: w ʊ d / w ˈʊ d;
+could: k ʊ d / k ˈʊ d; should: ʃ ʊ d / ʃ ˈʊ d; shall: ʃ æ l / ʃ ˈæ l; must: m ʌ s t / m ˈʌ s t;
+that: ð ə t / ð ˈæ t; this: ð ɪ s / ð ˈɪ s; i: aɪ / ˈaɪ; you: j u / j u; he: h i / h i; she: ʃ i / ʃ i;
+it: ɪ t / ɪ t; we: w i / w i; they: ð eɪ / ð eɪ; me: m i / m i; him: h ɪ m / h ɪ m; her: h ɚ / h ɚ; us: ʌ s / ʌ s;
+them: ð ə m / ð ə m; my: m aɪ / m ˈaɪ; your: j ɔ ɹ / j ˈɔ ɹ; his: h ɪ z / h ˈɪ z; its: ɪ t s / ˈɪ t s;
+our: aʊ ɚ / ˈaʊ ɚ; their: ð ɛ ɹ / ð ˈɛ ɹ; some: s ə m / s ˈʌ m; there: ð ɛ ɹ / ð ˈɛ ɹ; i'm: aɪ m / ˈaɪ m;
+i've: aɪ v / ˈaɪ v; i'll: aɪ l / ˈaɪ l; i'd: aɪ d / ˈaɪ d; it's: ɪ t s / ˈɪ t s; you're: j ʊ ɹ / j ˈʊ ɹ;
+you've: j u v / j ˈu v; you'll: j u l / j ˈu l; you'd: j u d / j ˈu d; he's: h i z / h ˈi z; she's: ʃ i z / ʃ ˈi z;
+we're: w ɪ ɹ / w ˈɪ ɹ; we've: w i v / w ˈi v; we'll: w i l / w ˈi l; they're: ð ɛ ɹ / ð ˈɛ ɹ;
+they've: ð eɪ v / ð ˈeɪ v; they'll: ð eɪ l / ð ˈeɪ l; there's: ð ɛ ɹ z / ð ˈɛ ɹ z; that's: ð æ t s / ð ˈæ t s;
+through: θ ɹ u / θ ɹ ˈu; they'd: ð eɪ d / ð ˈeɪ d; he'd: h i d / h ˈi d; she'd: ʃ i d / ʃ ˈi d;
+we'd: w i d / w ˈi d; he'll: h i l / h ˈi l; she'll: ʃ i l / ʃ ˈi l; it'll: ɪ ɾ ə l / ˈɪ ɾ ə l; may: m eɪ / m ˈeɪ;
+might: m aɪ t / m ˈaɪ t
+"""
 WEAK_FORMS: dict[str, tuple[str, str]] = {
-    **{"a": ("ə", "ˈeɪ"), "an": ("ə n", "ˈæ n"), "the": ("ð ə", "ð ə"), "of": ("ə v", "ˈʌ v"), "to": ("t ə", "t ˈu")},
-    **{"and": ("æ n d", "ˈæ n d"), "for": ("f ɚ", "f ˈɔ ɹ"), "at": ("æ t", "ˈæ t"), "from": ("f ɹ ə m", "f ɹ ˈʌ m")},
-    **{"as": ("æ z", "ˈæ z"), "but": ("b ə t", "b ˈʌ t"), "or": ("ɔ ɹ", "ˈɔ ɹ"), "nor": ("n ɔ ɹ", "n ˈɔ ɹ"), "than": ("ð ə n", "ð ˈæ n")},
-    **{"if": ("ɪ f", "ˈɪ f"), "in": ("ɪ n", "ˈɪ n"), "on": ("ɑ n", "ˈɑ n"), "by": ("b aɪ", "b ˈaɪ"), "with": ("w ɪ ð", "w ˈɪ ð")},
-    **{"can": ("k ə n", "k ˈæ n"), "was": ("w ə z", "w ˈʌ z"), "were": ("w ɚ", "w ˈɚ"), "is": ("ɪ z", "ˈɪ z"), "are": ("ɑ ɹ", "ˈɑ ɹ")},
-    **{"am": ("æ m", "ˈæ m"), "be": ("b i", "b ˈi"), "been": ("b ɪ n", "b ˈɪ n"), "has": ("h æ z", "h ˈæ z"), "had": ("h æ d", "h ˈæ d")},
-    **{"have": ("h æ v", "h ˈæ v"), "do": ("d u", "d ˈu"), "does": ("d ʌ z", "d ˈʌ z"), "did": ("d ɪ d", "d ˈɪ d")},
-    **{"will": ("w ɪ l", "w ˈɪ l"), "would": ("w ʊ d", "w ˈʊ d"), "could": ("k ʊ d", "k ˈʊ d"), "should": ("ʃ ʊ d", "ʃ ˈʊ d")},
-    **{"shall": ("ʃ æ l", "ʃ ˈæ l"), "must": ("m ʌ s t", "m ˈʌ s t"), "that": ("ð ə t", "ð ˈæ t"), "this": ("ð ɪ s", "ð ˈɪ s")},
-    **{"i": ("aɪ", "ˈaɪ"), "you": ("j u", "j u"), "he": ("h i", "h i"), "she": ("ʃ i", "ʃ i"), "it": ("ɪ t", "ɪ t"), "we": ("w i", "w i")},
-    **{"they": ("ð eɪ", "ð eɪ"), "me": ("m i", "m i"), "him": ("h ɪ m", "h ɪ m"), "her": ("h ɚ", "h ɚ"), "us": ("ʌ s", "ʌ s")},
-    **{"them": ("ð ə m", "ð ə m"), "my": ("m aɪ", "m ˈaɪ"), "your": ("j ɔ ɹ", "j ˈɔ ɹ"), "his": ("h ɪ z", "h ˈɪ z"), "its": ("ɪ t s", "ˈɪ t s")},
-    **{"our": ("aʊ ɚ", "ˈaʊ ɚ"), "their": ("ð ɛ ɹ", "ð ˈɛ ɹ"), "some": ("s ə m", "s ˈʌ m"), "there": ("ð ɛ ɹ", "ð ˈɛ ɹ")},
-    **{"i'm": ("aɪ m", "ˈaɪ m"), "i've": ("aɪ v", "ˈaɪ v"), "i'll": ("aɪ l", "ˈaɪ l"), "i'd": ("aɪ d", "ˈaɪ d"), "it's": ("ɪ t s", "ˈɪ t s")},
-    **{"you're": ("j ʊ ɹ", "j ˈʊ ɹ"), "you've": ("j u v", "j ˈu v"), "you'll": ("j u l", "j ˈu l"), "you'd": ("j u d", "j ˈu d")},
-    **{"he's": ("h i z", "h ˈi z"), "she's": ("ʃ i z", "ʃ ˈi z"), "we're": ("w ɪ ɹ", "w ˈɪ ɹ"), "we've": ("w i v", "w ˈi v")},
-    **{"we'll": ("w i l", "w ˈi l"), "they're": ("ð ɛ ɹ", "ð ˈɛ ɹ"), "they've": ("ð eɪ v", "ð ˈeɪ v"), "they'll": ("ð eɪ l", "ð ˈeɪ l")},
+    word: (weak, full)
+    for word, weak, full in (re.split(": | / ", entry.strip()) for entry in _WEAK_FORMS.replace("\n", " ").split(";"))
 }
 _BEFORE_VOWEL = {"the": "ð i", "to": "t u"}
-_WORD_OR_MARK = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*'?|[,.!?;:—…]")
+_WORD_OR_MARK = re.compile(rf"{PLACEHOLDER}|[^\W\d_{PLACEHOLDER}]+(?:['’][^\W\d_{PLACEHOLDER}]+)*'?|[,.!?;:—…]")
 _TAPPING_VOWELS = ("ə", "ɚ", "i", "ɪ", "oʊ")  # without stress
+_BEFORE_DEMONSTRATIVE = frozenset(
+    ("is", "was", "who's", "what's", "of", "at", "in", "on", "with", "for", "from", "like", "all")
+)
 _CACHE_SIZE = 512
 
 
@@ -48,6 +59,7 @@ class _Word:
     tag: str = ""
     phonemes: tuple[str, ...] = ()
     mark: str = ""  # punctuation after it
+    is_given: bool = False  # its phonemes were written by hand
 
 
 def phonemize(text: str, language: str = "en-us", backend: str = "gruut") -> list[str]:
@@ -64,37 +76,69 @@ def phonemize(text: str, language: str = "en-us", backend: str = "gruut") -> lis
     Raises:
         ValueError: the backend or its language is unknown or not installed, or nothing in the text can be spoken.
     """
+    _check_backend(language, backend)
+    tokens = _phonemize(text, (), language.lower(), backend)
+    if not tokens:
+        raise ValueError(
+            f'text has nothing speakable in {language}; got "{_shorten(text)}". Give it at least one word or number.'
+        )
+    return list(tokens)
+
+
+def phonemize_marked(text: str, inline: Sequence[Sequence[str]], language: str, backend: str = "gruut") -> list[str]:
+    """Turn a chunk in which each ``PLACEHOLDER`` stands for given phonemes into tokens; [] if it has no sound."""
+    _check_backend(language, backend)
+    return list(_phonemize(text, tuple(map(tuple, inline)), language.lower(), backend))
+
+
+def _check_backend(language: str, backend: str) -> None:
     if backend not in BACKENDS:
         raise ValueError(f'backend must be one of {", ".join(BACKENDS)}; got "{backend}".')
     if backend == "gruut" and language.lower() not in ("en-us", "en"):
-        raise ValueError(f'backend "gruut" speaks language en-us; got "{language}". Use backend="espeak" (pip install emotts[espeak]).')
-    return list(_phonemize(text, language.lower(), backend))
+        raise ValueError(
+            f'language of backend "gruut" must be en-us; got "{language}". '
+            'Use backend="espeak" (pip install emotts[espeak]).'
+        )
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
-def _phonemize(text: str, language: str, backend: str) -> tuple[str, ...]:
+def _phonemize(text: str, inline: tuple[tuple[str, ...], ...], language: str, backend: str) -> tuple[str, ...]:
     spoken = normalise(text, language)
-    tokens = _phonemize_with_espeak(spoken, language) if backend == "espeak" else _phonemize_english(spoken)
-    if not any(token not in PUNCTUATION and token != SPACE for token in tokens):
-        raise ValueError(f'text has nothing speakable in {language}; got "{_shorten(text)}". Give it at least one word or number.')
+    make = _phonemize_with_espeak if backend == "espeak" else _phonemize_english
+    tokens = make(spoken, inline, language)
+    if all(is_pause(token) for token in tokens):
+        return ()
     return (SIL, *tokens, SIL)
 
 
-def _phonemize_english(text: str) -> list[str]:
+def _phonemize_english(text: str, inline: tuple[tuple[str, ...], ...], language: str) -> list[str]:
     words = _words(text)
     if any(_needs_tag(word.text.lower()) for word in words):
         _tag(words)
+    given = iter(inline)
     for i, word in enumerate(words):
-        word.phonemes = _citation_form(words, i)
-    words = [word for word in words if word.phonemes]
+        word.is_given = word.text == PLACEHOLDER
+        word.phonemes = next(given, ()) if word.is_given else _citation_form(words, i)
+    words = _without_unreadable(words, language)
     for i, word in enumerate(words):
-        word.phonemes = _running_form(words, i)
+        if not word.is_given:
+            word.phonemes = _running_form(words, i)
     _stress_phrases_without_stress(words)
     tokens: list[str] = []
     for word in words:
-        tokens.extend(_flap(word.phonemes))
+        tokens.extend(word.phonemes if word.is_given else _flap(word.phonemes))
         tokens.append(word.mark or SPACE)
     return tokens[:-1] if tokens and tokens[-1] == SPACE else tokens
+
+
+def _without_unreadable(words: list[_Word], language: str) -> list[_Word]:
+    lost = [word.text for word in words if not word.phonemes]
+    if lost:
+        warnings.warn(f'skipped what cannot be read in {language}: "{" ".join(lost)[:60]}"', stacklevel=2)
+    for before, word in zip(words, words[1:], strict=False):
+        if not word.phonemes and word.mark:
+            before.mark = _stronger(before.mark, word.mark)
+    return [word for word in words if word.phonemes]
 
 
 def _words(text: str) -> list[_Word]:
@@ -145,8 +189,8 @@ def _citation_form(words: list[_Word], i: int) -> tuple[str, ...]:
 def _running_form(words: list[_Word], i: int) -> tuple[str, ...]:
     """Choose the weak or the full form of a function word."""
     word = words[i]
-    forms = WEAK_FORMS.get(word.text if word.text == "a" else word.text.lower() if word.text in ("A", "I") or not word.text.isupper() else "")
-    if forms is None:
+    forms = None if word.text == "May" or _is_letter_a(words, i) else WEAK_FORMS.get(word.text.lower())
+    if forms is None or (word.text.isupper() and word.text.upper() in INITIALISMS):
         return word.phonemes
     is_last = bool(word.mark) or i + 1 == len(words)
     following = None if is_last else words[i + 1]
@@ -158,9 +202,19 @@ def _running_form(words: list[_Word], i: int) -> tuple[str, ...]:
     return tuple(forms[1 if is_last else 0].split())
 
 
+def _is_letter_a(words: list[_Word], i: int) -> bool:
+    """Tell vitamin A from the article of a sentence's or a title's beginning."""
+    if words[i].text != "A" or i == 0 or (words[i - 1].mark and words[i - 1].mark not in ",—"):
+        return False
+    following = words[i + 1].text if i + 1 < len(words) else ""
+    return not (len(following) > 1 and following[0].isupper())
+
+
 def _is_demonstrative(words: list[_Word], i: int) -> bool:
     following = words[i + 1].text.lower() if i + 1 < len(words) else ""
-    return words[i].tag == "DT" or i == 0 or bool(words[i - 1].mark) or following in ("is", "was", "one", "way", "day")
+    if i == 0 or words[i - 1].mark or words[i].tag == "DT":
+        return True
+    return words[i - 1].text.lower() in _BEFORE_DEMONSTRATIVE or following in ("is", "was", "one", "way", "day")
 
 
 def _stress_phrases_without_stress(words: list[_Word]) -> None:
@@ -195,17 +249,23 @@ def _flap(phonemes: tuple[str, ...]) -> list[str]:
     return tokens
 
 
-def _phonemize_with_espeak(text: str, language: str) -> list[str]:
-    pieces = re.split(r"([,.!?;:—…])", text)
+def _phonemize_with_espeak(text: str, inline: tuple[tuple[str, ...], ...], language: str) -> list[str]:
+    given = iter(inline)
     tokens: list[str] = []
-    for piece in pieces:
+    for piece in re.split(rf"([,.!?;:—…{PLACEHOLDER}])", text):
         if piece in PUNCTUATION:
             if tokens and tokens[-1] not in PUNCTUATION:
                 tokens.append(piece)
+            continue
+        if piece == PLACEHOLDER:
+            words = [list(next(given, ()))]
         elif re.search(r"\w", piece):
-            words = [parse_phonemes(word, language) for word in _espeak(language).phonemize([piece], strip=True)[0].split()]
-            for word in words:
-                tokens.extend(([SPACE] if tokens and tokens[-1] not in PUNCTUATION else []) + word)
+            spoken = _espeak(language).phonemize([piece], strip=True)[0]
+            words = [parse_phonemes(word, language) for word in spoken.split()]
+        else:
+            words = []
+        for word in words:
+            tokens.extend(([SPACE] if tokens and tokens[-1] not in PUNCTUATION else []) + word)
     return tokens
 
 
@@ -214,7 +274,9 @@ def _espeak(language: str) -> Any:
     try:
         from phonemizer.backend import EspeakBackend
     except ImportError as error:
-        raise ValueError('backend "espeak" needs phonemizer, which is not installed. Run: pip install emotts[espeak]') from error
+        raise ValueError(
+            'backend "espeak" needs phonemizer, which is not installed. Run: pip install emotts[espeak]'
+        ) from error
     try:
         import espeakng_loader
 
@@ -225,8 +287,11 @@ def _espeak(language: str) -> Any:
     try:
         return EspeakBackend(language, with_stress=True, preserve_punctuation=False)
     except RuntimeError as error:
-        raise ValueError(f'backend "espeak" cannot speak language "{language}": {error}. Run: pip install emotts[espeak]') from error
+        raise ValueError(
+            f'backend "espeak" cannot speak language "{language}": {error}. Run: pip install emotts[espeak]'
+        ) from error
 
 
 def _shorten(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[:limit] + "…"
+    printable = text.encode("utf-8", "backslashreplace").decode()
+    return printable if len(printable) <= limit else printable[:limit] + "…"

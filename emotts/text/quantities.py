@@ -1,6 +1,6 @@
-"""Text with figures in, text with words out: dates, times, money, measures, phone numbers, ranges, fractions, plain numbers.
+"""Text with figures in, words out: dates, times, money, measures, phone numbers, ranges, fractions, plain numbers.
 
-Every pattern has bounded repeats and starts where the character before cannot belong to it, so time grows linearly with the text.
+Every pattern has bounded repeats and cannot start inside its own match, so time grows linearly with the text.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from re import Match
 
 from emotts.text.numbers import cardinal, decade, fraction, number, ordinal, roman_value, spell_digits, year
 
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+_MONTH_NAMES = """
+January February March April May June July August September October November December
+"""
+_MONTHS = _MONTH_NAMES.split()
 _MONTH_OF = {**{month: month for month in _MONTHS}, **{month[:3]: month for month in _MONTHS}, "Sept": "September"}
 _MONTH = r"(?P<month>January|February|March|April|May|June|July|August|September|October|November|December|" + (
     r"(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\b\.?)"
 )
-_NUMBER = r"\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,20})?|\d{1,30}(?:\.\d{1,20})?"
+_NUMBER = r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,20})?|\d{1,30}(?:\.\d{1,20})?"
 _SCALE = r"(?P<scale>thousand|million|billion|trillion|k|K|m|M|mn|bn|B|tn)"
 _SCALES = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "mn": "million", "bn": "billion"}
 _SCALES |= {"B": "billion", "tn": "trillion"}
@@ -93,7 +94,9 @@ _UNITS = {  # symbol: one, many
     "‰": ("per mille", "per mille"),
 }
 _UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
-_YEAR_CUE = r"\b(?:in|since|by|from|until|till|of|year|circa|before|after|around|late|early|mid|summer|spring|fall|autumn|winter)"
+_YEAR_CUE = (
+    r"\b(?:in|since|by|from|until|till|of|year|circa|before|after|around|late|early|mid|summer|spring|fall|winter)"
+)
 _REGNAL = (
     "Henry|Louis|Elizabeth|Charles|James|George|William|Edward|Richard|John|Paul|Pius|Benedict|Napoleon|Philip|Ramses|Nicholas|"
     "Alexander|Catherine|Peter|Leo|Frederick|Ferdinand|Mary|Innocent|Gregory|Clement|Pope|King|Queen|Ivan|Umberto|Wilhelm"
@@ -117,8 +120,9 @@ def read_quantities(text: str) -> str:
         return _read_roman(text)
     text = _read_roman(text)
     text = _DOLLAR_COUNTRY.sub("$", text)
-    for pattern, read in _RULES:
-        text = pattern.sub(read, text)
+    for needs, pattern, read in _RULES:
+        if not needs or any(character in text for character in needs):
+            text = pattern.sub(read, text)
     return text
 
 
@@ -199,7 +203,7 @@ def _half_day(half: str | None) -> str:
 def _money(match: Match[str]) -> str:
     symbol, amount = _CURRENCY_CODES.get(match["code"], match["code"]), match["amount"]
     sign = "minus " if match["sign"] else ""
-    return sign + _amount_of_money(symbol, amount, match["scale"], match["high"])
+    return sign + _amount_of_money(symbol, amount, match["scale"], match["high"], bool(match["noun"]))
 
 
 def _money_after(match: Match[str]) -> str:
@@ -207,7 +211,7 @@ def _money_after(match: Match[str]) -> str:
     return _amount_of_money(symbol, match["amount"], None, None)
 
 
-def _amount_of_money(symbol: str, amount: str, scale: str | None, high: str | None) -> str:
+def _amount_of_money(symbol: str, amount: str, scale: str | None, high: str | None, is_adjective: bool = False) -> str:
     one, many, hundredth, hundredths = _CURRENCIES[symbol]
     if high:
         return f"{number(amount)} to {number(high)} {_scale(scale)}{many}"
@@ -216,6 +220,7 @@ def _amount_of_money(symbol: str, amount: str, scale: str | None, high: str | No
     whole, point, cents = amount.replace(",", "").partition(".")
     if point and len(cents) != 2:
         return f"{number(amount)} {many}"
+    many = one if is_adjective and not point else many
     words = [] if point and int(whole) == 0 else [f"{cardinal(whole)} {one if whole == '1' else many}"]
     if point and int(cents):
         words.append(f"{cardinal(str(int(cents)))} {hundredth if int(cents) == 1 else hundredths}")
@@ -273,54 +278,65 @@ def _plain_number(match: Match[str]) -> str:
     return number(match[0]) + (" " if is_glued else "")
 
 
-_RULES: list[tuple[re.Pattern[str], Callable[[Match[str]], str]]] = [
-    (re.compile(pattern), read)
-    for pattern, read in (
+# Characters of which one must be there for the rule to be tried ("": always), what it looks for, how that is read.
+_RULES: list[tuple[str, re.Pattern[str], Callable[[Match[str]], str]]] = [
+    (needs, re.compile(pattern), read)
+    for needs, pattern, read in (
         (
+            "-.",
             r"(?<![\d\w-])(?:(?P<plus>\+)?(?P<country>\d{1,3})[-. ])?\(?(?P<area>\d{3})\)?[-. ]{1,2}(?P<exchange>\d{3})"
             r"[-. ](?P<line>\d{4})(?![\d\w-])",
             _phone,
         ),
-        (r"(?<![\d\w-])(\d{4})-(\d{1,2})-(\d{1,2})(?![\d\w-])", _iso_date),
-        (r"(?<![\d\w/])(\d{1,2})[/.](\d{1,2})[/.](\d{4}|\d{2})(?![\d\w/]|\.\d)", _slash_date),
-        (rf"\b{_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)(?:,? (?P<year>\d{{4}})\b)?", _month_day),
-        (rf"(?P<the>\bthe )?\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?{_MONTH}\b(?:,? (?P<year>\d{{4}})\b)?", _day_month),
-        (rf"\b{_MONTH},? (?P<year>(?:1\d|20)\d\d)\b", _month_year),
+        ("-", r"(?<![\d\w-])(\d{4})-(\d{1,2})-(\d{1,2})(?![\d\w-])", _iso_date),
+        ("/.", r"(?<![\d\w/])(\d{1,2})[/.](\d{1,2})[/.](\d{4}|\d{2})(?![\d\w/]|\.\d)", _slash_date),
+        ("", rf"\b{_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)(?:,? (?P<year>\d{{4}})\b)?", _month_day),
         (
+            "",
+            rf"(?P<the>\bthe )?\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?{_MONTH}\b(?:,? (?P<year>\d{{4}})\b)?",
+            _day_month,
+        ),
+        ("", rf"\b{_MONTH},? (?P<year>(?:1\d|20)\d\d)\b", _month_year),
+        (
+            ":",
             r"(?<![\d:])(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?(?![\d:])"
             r"(?: {0,2}(?P<half>[aApP])\.?[mM]\b\.?)?",
             _time,
         ),
-        (r"(?<![\w.,:])(\d{1,2}) {0,2}(?P<half>[aApP])(?:\.[mM]\.|[mM]\b)", _hour),
+        ("aApP", r"(?<![\w.,:])(\d{1,2}) {0,2}(?P<half>[aApP])(?:\.[mM]\.|[mM]\b)", _hour),
         (
+            "$£€¥₹₩₽UGEJ",
             rf"(?P<sign>(?<!\w)[-−])?(?P<code>[$£€¥₹₩₽]|\b(?:USD|GBP|EUR|JPY)) ?(?P<amount>{_NUMBER})"
-            rf"(?: ?[-–] ?[$£€¥]?(?P<high>{_NUMBER}))?(?: ?{_SCALE}\b)?",
+            rf"(?: ?[-–] ?[$£€¥]?(?P<high>{_NUMBER}))?(?: ?{_SCALE}\b)?"
+            r"(?=(?P<noun>[ -](?:bill|note|coin|check|gift|prize|fine|fee|ticket|deal|bet)\b)?)",
             _money,
         ),
-        (rf"(?<![\w.,])(?P<amount>{_NUMBER}) ?(?P<code>[$£€¥₹₩₽]|(?:USD|GBP|EUR|JPY)\b)", _money_after),
-        (rf"(?<![\w.,])({_NUMBER}) ?(?:¢|cents?\b)", lambda m: f"{number(m[1])} cent{'' if m[1] == '1' else 's'}"),
-        (r"(?<![\w.,/])(?:(?P<whole>\d{1,4})[ -])?(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\w/]|\.\d)", _fraction),
+        ("$£€¥₹₩₽UGEJ", rf"(?<![\w.,])(?P<amount>{_NUMBER}) ?(?P<code>[$£€¥₹₩₽]|(?:USD|GBP|EUR|JPY)\b)", _money_after),
+        ("", rf"(?<![\w.,])({_NUMBER}) ?(?:¢|cents?\b)", lambda m: f"{number(m[1])} cent{'' if m[1] == '1' else 's'}"),
+        ("/", r"(?<![\w.,/])(?:(?P<whole>\d{1,4})[ -])?(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\w/]|\.\d)", _fraction),
         (
-            rf"(?<![\w.,])(?:(?P<low>{_NUMBER})(?:%|°[CF]?)? ?[-–] ?)?(?P<amount>(?:(?<!\w)[-−])?(?:{_NUMBER}))(?:(?P<hyphen>-)| ?)"
+            "",
+            rf"(?<![\w.,])(?:(?P<low>{_NUMBER})(?:%|°[CF]?)? ?[-–] ?)?"
+            rf"(?P<amount>(?:(?<!\w)[-−])?(?:{_NUMBER}))(?:(?P<hyphen>-)| ?)"
             rf"(?P<unit>{_UNIT})(?![\w/])",
             _measure,
         ),
-        (r"(?<![\d.])\d{1,6}(?:\.\d{1,6}){2,6}(?![\d.]*\d)", _version),
-        (r"(?<![\w'])'?(\d0|\d{3}0)'?s\b", lambda m: decade(m[1])),
-        (r"(?<![\w.,])((?:19|20)\d\d)(?='s\b)", lambda m: year(m[1])),
-        (r"(?<![\w.])(\d{1,30})(?:st|nd|rd|th|ST|ND|RD|TH)\b", lambda m: ordinal(m[1])),
-        (r"(?<![\w.])(\d{1,3}(?:,\d{3}){1,5})(?:st|nd|rd|th)\b", lambda m: ordinal(m[1].replace(",", ""))),
-        (r"(?<![\w.,–-])(\d{1,15}(?:\.\d{1,9})?) ?[-–] ?(\d{1,15}(?:\.\d{1,9})?)(?![\w–-]|\.\d)", _range),
-        (r"(?<=\d) ?x ?(?=\d)", lambda m: " by "),
-        (r"(?<![\w.,])(\d{1,15}(?:\.\d{1,15})?)[eE]([-+]?\d{1,4})\b", _scientific),
-        (r"(?<![\w.])([3-8])'(1[01]|\d)\"", lambda m: f"{number(m[1])} foot {number(m[2])}"),
-        (rf"(?i:({_YEAR_CUE})) (1[1-9]\d\d)(?![\d.,]*\d)", lambda m: f"{m[1]} {year(m[2])}"),
-        (r"(?<![\w.,])((?:19|20)\d\d)(?![\w]|[.,]\d)", lambda m: year(m[1])),
-        (r"(?<![\w.)])[-−+]?(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,4000})(?:\.\d{1,4000})?", _plain_number),
-        (r"(?<!\w)[-−]?\.(\d{1,40})", lambda m: f"{'minus ' if m[0][0] in '-−' else ''}point {spell_digits(m[1])}"),
-        (r"\d{1,4000}", lambda m: f" {cardinal(m[0])} "),  # inside words: MP3, B2B, 4K
+        (".", r"(?<![\d.])\d{1,6}(?:\.\d{1,6}){2,6}(?![\d.]*\d)", _version),
+        ("", r"(?<![\w'])'?(\d0|\d{3}0)'?s\b", lambda m: decade(m[1])),
+        ("", r"(?<![\w.,])((?:19|20)\d\d)(?='s\b)", lambda m: year(m[1])),
+        ("", r"(?<![\w.,])(\d{1,30})(?:st|nd|rd|th|ST|ND|RD|TH)\b", lambda m: ordinal(m[1])),
+        ("", r"(?<![\w.])(\d{1,3}(?:,\d{3}){1,6})(?:st|nd|rd|th)\b", lambda m: ordinal(m[1].replace(",", ""))),
+        ("-–", r"(?<![\w.,–-])(\d{1,15}(?:\.\d{1,9})?) ?[-–] ?(\d{1,15}(?:\.\d{1,9})?)(?![\w–-]|\.\d)", _range),
+        ("", r"(?<=\d) ?x ?(?=\d)", lambda m: " by "),
+        ("eE", r"(?<![\w.,])(\d{1,15}(?:\.\d{1,15})?)[eE]([-+]?\d{1,4})\b", _scientific),
+        ("", r"(?<![\w.])([3-8])'(1[01]|\d)\"", lambda m: f"{number(m[1])} foot {number(m[2])}"),
+        ("", rf"(?i:({_YEAR_CUE})) (1\d\d\d)(?![\d.,]*\d)", lambda m: f"{m[1]} {year(m[2])}"),
+        ("", r"(?<![\w.,])((?:19|20)\d\d)(?![\w]|[.,]\d)", lambda m: year(m[1])),
+        ("", r"(?<![\w.)])[-−+]?(?:\d{1,3}(?:,\d{3}){1,6}(?!\d)|\d{1,4000})(?:\.\d{1,4000})?", _plain_number),
+        ("", r"(?<!\w)[-−]?\.(\d{1,40})", lambda m: f"{'minus ' if m[0][0] in '-−' else ''}point {spell_digits(m[1])}"),
+        ("", r"\d{1,4000}", lambda m: f" {cardinal(m[0])} "),  # inside words: MP3, B2B, 4K
     )
 ]
 _DOLLAR_COUNTRY = re.compile(r"\b(?:US|CA|AU|NZ|HK|A|C)\$(?= ?\d)")
-_REGNAL_ROMAN = re.compile(rf"\b((?:{_REGNAL})) ([IVX]{{2,7}}|[VX]|I(?=[,.;:!?)]| of\b| was\b| is\b| had\b|$))(?![\w'])")
-_NUMBERED_ROMAN = re.compile(rf"\b((?:{_NUMBERED})|[A-Z][a-z]{{1,20}}(?= [IVX]{{2}})) ([IVX]{{1,7}})(?![\w'])")
+_REGNAL_ROMAN = re.compile(rf"\b((?:{_REGNAL})) ([IVX]{{2,7}}|[VX]|I(?=[,.;:!?)]| of\b| was\b| is\b| had\b|$))(?!\w)")
+_NUMBERED_ROMAN = re.compile(rf"\b((?:{_NUMBERED})|[A-Z][a-z]{{1,20}}(?= [IVX]{{2}})) ([IVX]{{1,7}})(?!\w)")

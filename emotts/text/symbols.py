@@ -1,7 +1,8 @@
 """The alphabet: phoneme tokens in, two rows of ids (phoneme and stress) out, and what kind of sound each token is.
 
-A token is an IPA phoneme, on vowels with an optional leading stress mark (``ˈ`` primary, ``ˌ`` secondary); or a space between words;
-or a punctuation mark in its place; or ``<sil>`` at both ends of an utterance. The order of ``PHONEMES`` is stored in every checkpoint.
+A token is an IPA phoneme, on vowels with an optional leading stress mark (``ˈ`` primary, ``ˌ`` secondary); or a space
+between words; or a punctuation mark in its place; or ``<sil>`` at both ends of an utterance. Checkpoints rely on the
+order of ``PHONEMES``.
 """
 
 from __future__ import annotations
@@ -110,14 +111,16 @@ def encode(tokens: Sequence[str]) -> tuple[list[int], list[int]]:
 
 def decode(phoneme_ids: Iterable[int], stress_ids: Iterable[int]) -> list[str]:
     """Turn ids back into tokens; the inverse of ``encode``."""
-    return [STRESSES[int(stress)] + PHONEMES[int(phoneme)] for phoneme, stress in zip(phoneme_ids, stress_ids, strict=True)]
+    return [
+        STRESSES[int(stress)] + PHONEMES[int(phoneme)] for phoneme, stress in zip(phoneme_ids, stress_ids, strict=True)
+    ]
 
 
 def parse_phonemes(text: str, language: str = "en-us") -> list[str]:
     """Read hand-written phonemes, spaced or run together, in IPA, espeak's or misaki's spelling.
 
-    A stress mark may stand before its syllable or before its vowel; it moves to the vowel. Separate words with `` | `` or, when
-    phonemes run together, with a space; a text of single phonemes between spaces is one word.
+    A stress mark before a syllable moves to its vowel. Separate words with a bar, or with a space when phonemes
+    run together; single phonemes between spaces are one word.
 
     Args:
         text: for example ``h ə l ˈoʊ`` or ``həˈloʊ``.
@@ -148,7 +151,7 @@ def _known(token: str) -> tuple[str, int]:
     phoneme, stress = split_stress(token)
     if phoneme not in _ID_OF:
         raise ValueError(
-            f'phoneme token must be in the alphabet, with ˈ or ˌ before vowels only; got "{token}". See emotts/text/symbols.py.'
+            f'phoneme token must be in the alphabet, stress on vowels only; got "{token}". See emotts/text/symbols.py.'
         )
     if stress and _CLASS_OF[phoneme] not in ("vowel", "diphthong"):
         raise ValueError(f'stress belongs on a vowel; got "{token}". Put the mark on the vowel of that syllable.')
@@ -162,7 +165,9 @@ def _words_of_phonemes(text: str) -> list[str]:
     words: list[str] = []
     for group in text.split("|"):
         parts = group.split()
-        is_spaced = len(parts) > 1 and all(p.lstrip("ˈˌ").rstrip("ː") in _SPELLINGS or p in ("ˈ", "ˌ", ".") for p in parts)
+        is_spaced = len(parts) > 1 and all(
+            p.lstrip("ˈˌ").rstrip("ː") in _SPELLINGS or p in ("ˈ", "ˌ", ".") for p in parts
+        )
         for part in ["".join(parts)] if is_spaced and "." not in parts else parts:
             words.append(part)
     return words
@@ -180,9 +185,7 @@ def _parse_word(word: str, text: str) -> list[str]:
             if word[i] in _IGNORED_MARKS:
                 i += 1
                 continue
-            raise ValueError(
-                f'phonemes must be IPA such as "h ə l ˈoʊ"; got "{word[i]}" in "{text.strip()[:80]}". See emotts/text/symbols.py.'
-            )
+            raise ValueError(f'phonemes must be IPA such as "h ə l ˈoʊ"; got "{word[i]}" in "{text.strip()[:60]}".')
         for phoneme in _SPELLINGS[word[i : i + length]]:
             is_nucleus = _CLASS_OF[phoneme] in ("vowel", "diphthong")
             tokens.append(stress + phoneme if is_nucleus else phoneme)

@@ -15,6 +15,9 @@ from emotts.audio import SPEC, AudioSpec, mel_filterbank
 from emotts.vocoder.excitation import SourceSpectra, SourceSTFT, sample_source_state
 
 PIVOT_HZ = 1_000.0  # effort tilts the spectrum about this frequency
+CROSSOVER_HZ, CROSSOVER_WIDTH_HZ = 4_000.0, 1_000.0  # voiced frames: as much noise as harmonics here; how fast that changes
+LEAST_NOISE = 1e-3  # of the power of voiced frames, at low frequencies
+GAIN_UPDATES = 2  # a third changes the mel of the result by less than 1 %
 SMOOTHING_HZ = 100.0  # half the spacing of harmonics; below it, envelopes would copy the ripple of the harmonics
 
 
@@ -36,7 +39,7 @@ def band_centres(spec: AudioSpec = SPEC) -> Tensor:
 class EnvelopeEstimator(nn.Module):
     """Reads both envelopes off a mel by comparing it with the mel of the unshaped sources.
 
-    The voiced share of noise follows a fixed rule: `noise_floor_db` at low frequencies, equal power at `crossover_hz`.
+    The share of noise in voiced frames follows a fixed rule that rises over frequency.
     """
 
     filters: Tensor
@@ -44,19 +47,16 @@ class EnvelopeEstimator(nn.Module):
     smoothing: Tensor
     noise_share: Tensor
 
-    def __init__(
-        self, spec: AudioSpec = SPEC, crossover_hz: float = 6_000.0, width_hz: float = 1_000.0, noise_floor_db: float = -30.0, iterations: int = 2
-    ) -> None:
+    def __init__(self, spec: AudioSpec = SPEC) -> None:
         super().__init__()
-        self.iterations = iterations
         centres = band_centres(spec)
         distance = (centres[:, None] - centres[None, :]) / SMOOTHING_HZ
-        share = torch.sigmoid((centres - crossover_hz) / width_hz)
+        share = torch.sigmoid((centres - CROSSOVER_HZ) / CROSSOVER_WIDTH_HZ).clamp_min(LEAST_NOISE)
         self.noise_level = math.sqrt(math.pi / 4.0 * torch.hann_window(spec.n_fft).square().sum().item())  # mean |STFT|
         self.register_buffer("filters", mel_filterbank(spec), persistent=False)  # [bins, M]
         self.register_buffer("to_bins", interpolation_matrix(spec), persistent=False)  # [M, bins]
         self.register_buffer("smoothing", torch.exp(-0.5 * distance.square()), persistent=False)  # [M, M]
-        self.register_buffer("noise_share", share.clamp_min(10.0 ** (noise_floor_db / 10.0)), persistent=False)  # [M] power
+        self.register_buffer("noise_share", share, persistent=False)  # [M], of the power
 
     def forward(self, mel: Tensor, sources: SourceSpectra) -> Envelopes:
         """Map log mel [B, T, M] and the spectra of the sources to envelopes."""
@@ -66,7 +66,7 @@ class EnvelopeEstimator(nn.Module):
         pulse_magnitude = sources.pulses.abs()
         target = mel.exp() @ self.smoothing
         gain = torch.zeros_like(mel)
-        for _ in range(self.iterations):
+        for _ in range(GAIN_UPDATES):
             shaped = pulse_magnitude * torch.exp((gain + harmonic) @ self.to_bins)
             power = shaped.square() + (self.noise_level * torch.exp((gain + noise) @ self.to_bins)).square()
             estimate = (power.sqrt() @ self.filters) @ self.smoothing
@@ -122,7 +122,7 @@ class SpectrumRenderer(nn.Module):
         hop, n_frames = self.spec.hop_length, spectrum.shape[1]
         frames = torch.fft.irfft(spectrum, self.spec.n_fft) * (self.window / 1.5)  # four squared Hann windows sum to 1.5
         blocks = F.pad(frames.unflatten(2, (4, hop)), (0, 0, 0, 0, 1, 2))  # [B, T + 3, 4, hop]; frame t sits at t + 1
-        total = sum(blocks[:, 3 - k : 3 - k + n_frames, k] for k in range(4))  # quarter k of frame t + 2 - k... falls on block t
+        total = sum(blocks[:, 3 - k : 3 - k + n_frames, k] for k in range(4))  # quarter k of frame t + 2 - k falls on block t
         return total.flatten(1)  # [B, T, hop] -> [B, T * hop]
 
 

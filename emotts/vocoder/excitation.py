@@ -138,7 +138,7 @@ def _edge_gain(f0: Tensor, ramp: Tensor) -> Tensor:
 
 def _dirichlet(cycles: Tensor, f0: Tensor, spec: AudioSpec) -> Tensor:
     """Sum cos(2 pi h cycles) over h = 1 to limit / f0; the topmost harmonic fades, so that a glide never clicks."""
-    count = HARMONIC_LIMIT * spec.sample_rate / f0.clamp_min(20.0)
+    count = HARMONIC_LIMIT * spec.sample_rate / f0.clamp_min(20.0) - 1.0  # the fading one, count + 1, stays below the limit
     whole = count.floor()
     half = torch.sin(math.pi * cycles)
     near_peak = half.abs() < 1e-4  # limit of 0 / 0

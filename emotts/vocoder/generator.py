@@ -79,14 +79,8 @@ class HarmonicNoiseGenerator(nn.Module):
         """Do as `forward`, with the excitation continuing from `state`."""
         mask = torch.ones_like(f0, dtype=torch.bool) if mask is None else mask
         f0 = f0 * mask
-        correction = self.predict_correction(mel, f0, mask).float()  # [B, T, 2 M]
-        with torch.autocast(mel.device.type, enabled=False):
-            with torch.no_grad():
-                sources = self.source(f0, state)
-                envelopes = self.estimator(mel.float(), sources)
-            harmonic, noise = correction.chunk(2, dim=-1)
-            corrected = Envelopes(envelopes.harmonic + harmonic, envelopes.noise + noise)
-            return self.renderer(corrected, sources, mask, breath_db=breath_db, effort_db_per_oct=effort_db_per_oct)
+        correction = self.predict_correction(mel, f0, mask)
+        return self.render(correction, mel, f0, state, mask, breath_db=breath_db, effort_db_per_oct=effort_db_per_oct)
 
     def predict_correction(self, mel: Tensor, f0: Tensor, mask: Tensor) -> Tensor:
         """Return log-gain corrections [B, T, 2 M] in nepers: harmonic bands, then noise bands."""
@@ -99,6 +93,26 @@ class HarmonicNoiseGenerator(nn.Module):
             x = block(x, mask)
         raw = self.correction(self.norm(x))
         return LARGEST_CORRECTION * torch.tanh(raw / LARGEST_CORRECTION)
+
+    def render(
+        self,
+        correction: Tensor,
+        mel: Tensor,
+        f0: Tensor,
+        state: SourceState,
+        mask: Tensor | None = None,
+        *,
+        breath_db: float | Tensor = 0.0,
+        effort_db_per_oct: float | Tensor = 0.0,
+    ) -> Tensor:
+        """Synthesise a waveform [B, T * hop] from the corrections [B, T, 2 M]; spectra are always computed in float32."""
+        harmonic, noise = correction.float().chunk(2, dim=-1)
+        with torch.autocast(mel.device.type, enabled=False):
+            with torch.no_grad():
+                sources = self.source(f0, state)
+                envelopes = self.estimator(mel.float(), sources)
+            corrected = Envelopes(envelopes.harmonic + harmonic, envelopes.noise + noise)
+            return self.renderer(corrected, sources, mask, breath_db=breath_db, effort_db_per_oct=effort_db_per_oct)
 
 
 class CorrectionBlock(nn.Module):

@@ -1,0 +1,169 @@
+"""The command line: arguments come in; data goes to stdout, everything else to stderr, and an exit code out.
+
+Exit codes: 0 done, 1 failure, 2 a mistake in what was asked, 130 interrupted. A mistake costs one line; EMOTTS_DEBUG=1
+adds the traceback. What is slow to import is imported by the command that needs it, so that `--help` answers at once.
+"""
+
+import argparse
+import math
+import os
+import sys
+import warnings
+from typing import Any, NoReturn
+
+from emotts import __version__
+
+OK, FAILURE, MISTAKE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+
+EXAMPLES = """examples:
+  emotts synthesize "I can't believe you came." --emotion happy:0.8 -o hello.wav
+  emotts synthesize "Leave me alone." --arousal 0.7 --valence -0.6 --voice max -o alone.flac --plot alone.png
+  emotts synthesize --text-file chapter.txt --emotion calm -o chapter.mp3 --json
+  emotts synthesize "Good night." --emotion tender -o - | aplay
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    try:
+        parser = _parser()
+        arguments = parser.parse_args(argv)
+        if not hasattr(arguments, "command"):
+            parser.print_help(sys.stderr)
+            return MISTAKE
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("default", module=r"emotts")  # of others' warnings the user can mend none
+            warnings.showwarning = lambda message, *rest, **more: _say(f"emotts: warning: {message}")
+            _run(arguments)
+            if sys.stdout is not None:  # None if the caller closed it
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        _say("emotts: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at exit
+        return PIPE_CLOSED
+    except Exception as error:
+        return _explain(error)
+    return OK
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.command == "synthesize":
+        from emotts.cli.synthesize import synthesize
+
+        synthesize(arguments)
+    else:
+        from emotts.cli import listing
+
+        {"voices": listing.voices, "emotions": listing.emotions, "models": listing.models}[arguments.command](arguments)
+
+
+def _explain(error: Exception) -> int:
+    if os.environ.get("EMOTTS_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    is_mistake = isinstance(error, ValueError | FileNotFoundError)
+    kind = "" if is_mistake or isinstance(error, OSError) else f"{type(error).__name__}: "
+    remedy = "" if is_mistake else " (EMOTTS_DEBUG=1 shows where)"
+    _say(f"emotts: error: {kind}{error}{remedy}")
+    return MISTAKE if is_mistake else FAILURE
+
+
+def _say(message: str) -> None:
+    """Print one line to stderr; what a terminal would obey is shown as an escape."""
+    line = " ".join(message.split("\n"))
+    print("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, max_help_position=28, **options)
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=_HelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        _say(f"{self.prog}: error: {message}. See `{self.prog} --help`.")
+        sys.exit(MISTAKE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="emotts", description="Emotional speech synthesis.", epilog=EXAMPLES)
+    parser.add_argument("--version", action="version", version=f"emotts {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+
+    speak = commands.add_parser(
+        "synthesize", help="speak a text with an emotion", description="Speak a text with an emotion."
+    )
+    speak.set_defaults(command="synthesize")
+    _add_synthesis_options(speak)
+    _add_model_options(speak)
+
+    for name, text in {
+        "voices": "list the voices of the model",
+        "emotions": "list the labels with their arousal, valence and dominance",
+        "models": "show the model and the parameters of its components",
+    }.items():
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command.set_defaults(command=name)
+        command.add_argument("--json", action="store_true", help="print JSON")
+        if name != "emotions":
+            _add_model_options(command)
+    return parser
+
+
+def _add_synthesis_options(parser: argparse.ArgumentParser) -> None:
+    text = parser.add_argument_group("text (one of the two)")
+    text.add_argument(
+        "text", nargs="?", metavar="TEXT", help="what to say; [[phonemes]] and [pause 300ms] may stand in it"
+    )
+    text.add_argument("--text-file", metavar="FILE", help="read the text from a UTF-8 file, - for stdin")
+
+    how = parser.add_argument_group("how to say it")
+    how.add_argument("--voice", metavar="NAME", help="a name that `emotts voices` lists")
+    how.add_argument("--emotion", metavar="SPEC", help="label[:intensity], such as happy:0.8; see `emotts emotions`")
+    how.add_argument("--arousal", type=_number, metavar="A", help="calm -1 to agitated 1")
+    how.add_argument("--valence", type=_number, metavar="V", help="unpleasant -1 to pleasant 1")
+    how.add_argument("--dominance", type=_number, metavar="D", help="submissive -1 to dominant 1")
+    how.add_argument("--speed", type=_number, default=1.0, metavar="S", help="tempo factor, above 1 is faster")
+    how.add_argument("--pitch", type=_number, default=0.0, metavar="ST", help="semitones up or down")
+    how.add_argument("--steps", type=_whole, metavar="N", help="steps of the flow; more is finer and slower")
+    how.add_argument("--guidance", type=_number, default=1.0, metavar="G", help="above 1 exaggerates the emotion")
+    how.add_argument("--seed", type=_whole, metavar="N", help="the same seed gives the same reading; drawn if left out")
+
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "-o", "--output", default="out.wav", metavar="FILE", help="wav, flac, ogg or mp3; - is WAV on stdout"
+    )
+    output.add_argument("--plot", metavar="FILE.png", help="draw waveform, mel and F0 with the phonemes")
+    output.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
+    output.add_argument("--force", action="store_true", help="overwrite existing files")
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--checkpoint", metavar="DIR", help="a checkpoint folder; default $EMOTTS_CHECKPOINT, then the bundled model"
+    )
+    model.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu (default), cuda or cuda:N")
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number; got {text[:40]!r}")
+    return value
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more; got {text[:40]!r}")
+    return int(text)
