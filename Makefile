@@ -16,7 +16,7 @@ override OUT := $(value OUT)
 export TEXT EMOTION VOICE OUT
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help say test samples bench clean
+.PHONY: help say has-text test samples bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,10 +28,12 @@ help:
 	@echo 'A first run downloads about 3 GB. Without a GPU, 0.5 GB will do:'
 	@echo '  export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
 
-say: $(VENV)/.speak
-	@test -n "$$TEXT" || { echo 'make say: give it a text: make say TEXT="Hello there." EMOTION="happy:0.8"' >&2; exit 2; }
+say: has-text $(VENV)/.speak
 	@force=; if [ "$$OUT" = say.wav ]; then force=--force; fi; \
 	$(BIN)/emotts synthesize --emotion="$$EMOTION" --output="$$OUT" $$force $${VOICE:+--voice="$$VOICE"} -- "$$TEXT"
+
+has-text:
+	@test -n "$$TEXT" || { echo 'say what? make say TEXT="Hello there." EMOTION="happy:0.8"' >&2; exit 2; }
 
 test: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -39,7 +41,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
 samples: $(VENV)/.bench
-	$(BIN)/python recipes/make_samples.py
+	$(BIN)/python benchmarks/samples.py
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/speak.py

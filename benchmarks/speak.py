@@ -20,7 +20,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from speak_rows import ROWS, Plan, Row, make_plan
+from speak_plan import Plan, Row, make_plan
+from speak_rows import ROWS
 from speak_systems import ROOT, Bench, ModelSystem, TeacherSystem
 
 RESULTS = ROOT / "benchmarks" / "results"

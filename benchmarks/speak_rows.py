@@ -1,19 +1,27 @@
 """The rows of the benchmark: each function measures one requirement on a `Plan` and returns its `Row`s."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from speak_systems import ROOT, Ask, Bench, System
+from speak_plan import (
+    Plan,
+    Row,
+    as_list,
+    count_errors,
+    count_words,
+    embedding,
+    grouped,
+    mean_embedding,
+    overall_quality,
+    word_error_rate,
+)
+from speak_speed import speed_rows
+from speak_systems import Ask, Bench, System
 
-from emotts.emotion.labels import LABELS
 from emotts.metrics.prosody import contour_correlation
-from emotts.metrics.statistics import Interval, bootstrap_mean, bootstrap_ratio, spearman
+from emotts.metrics.statistics import Interval, bootstrap_mean, spearman
 from emotts.metrics.texture import diversity, modulation_distance_db, variance_ratio
 
 SWEEP = tuple(np.linspace(-1.0, 1.0, 9).round(3).tolist())
@@ -27,61 +35,10 @@ DIMENSION_INDEX = {"arousal": 0, "valence": 1, "dominance": 2}
 SWEEP_TARGET = {"arousal": 0.95, "valence": 0.85, "dominance": 0.85}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; `is_met` None is a figure without a target, `numbers` is what the JSON file keeps."""
-
-    measure: str
-    target: str
-    value: str
-    is_met: bool | None
-    numbers: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which requests are made.
-
-    Attributes:
-        neutral: neutral requests. emotional: requests of every category at intensity 1.
-        texts: sentences for sweeps, seeds and the flow. voices: voices of sweeps, seeds and the flow.
-        seeds: of the row on different readings.
-    """
-
-    neutral: list[Ask]
-    emotional: list[Ask]
-    texts: list[str]
-    voices: list[str]
-    seeds: tuple[int, ...]
-
-
-def make_plan(
-    sentences: list[str], voices: list[str], per_voice: int, n_texts: int, n_voices: int, n_seeds: int, offset: int = 0
-) -> Plan:
-    """Deal sentences to voices and categories in turn, so that every cell gets different ones.
-
-    Args:
-        sentences: unseen ones.
-        voices: all voices under test.
-        per_voice: neutral and, again, emotional requests of each voice.
-        n_texts, n_voices, n_seeds: of sweeps and seeds.
-        offset: first sentence.
-    """
-    neutral, emotional = [], []
-    for v, voice in enumerate(voices):
-        for i in range(per_voice):
-            text = sentences[(offset + v * per_voice + i) % len(sentences)]
-            neutral.append(Ask(text, voice, seed=i))
-            emotional.append(Ask(text, voice, LABELS[(i + v) % len(LABELS)], seed=i))
-    # the longest sentences say most about tempo and contour
-    texts = sorted(sentences[: max(4 * n_texts, 8)], key=len)[-n_texts:]
-    return Plan(neutral, emotional, texts, voices[:n_voices], tuple(range(1, n_seeds + 1)))
-
-
 def word_error_rows(bench: Bench, plan: Plan) -> list[Row]:
     def rates(asks: list[Ask], group: Callable[[Ask], str]) -> dict[str, tuple[Interval, Interval]]:
         return {
-            name: (_word_error_rate(bench, bench.model, part), _word_error_rate(bench, bench.teacher, part))
+            name: (word_error_rate(bench, bench.model, part), word_error_rate(bench, bench.teacher, part))
             for name, part in grouped(asks, group).items()
         }
 
@@ -95,7 +52,7 @@ def word_error_rows(bench: Bench, plan: Plan) -> list[Row]:
         excess = {name: model.value - teacher.value for name, (model, teacher) in table.items()}
         worst = max(excess, key=lambda name: excess[name])
         model, teacher = table[worst]
-        numbers = {name: {"model": _as_list(m), "teacher": _as_list(t)} for name, (m, t) in table.items()}
+        numbers = {name: {"model": as_list(m), "teacher": as_list(t)} for name, (m, t) in table.items()}
         value = f"{worst}: {model} % (teacher {teacher.value:.2f} %)"
         rows.append(Row(measure, f"teacher + {allowed:.0f} point", value, excess[worst] <= allowed, numbers))
     return rows
@@ -104,12 +61,16 @@ def word_error_rows(bench: Bench, plan: Plan) -> list[Row]:
 def quality_rows(bench: Bench, plan: Plan) -> list[Row]:
     asks = plan.emotional
     difference = {
-        name: bootstrap_mean([_quality(bench, bench.model, ask) - _quality(bench, bench.teacher, ask) for ask in part])
+        name: bootstrap_mean(
+            [overall_quality(bench, bench.model, ask) - overall_quality(bench, bench.teacher, ask) for ask in part]
+        )
         for name, part in grouped(asks, lambda ask: str(ask.label)).items()
     }
     worst = min(difference, key=lambda name: difference[name].value)
-    everyone = {s.name: bootstrap_mean([_quality(bench, s, ask) for ask in asks]) for s in (bench.model, bench.teacher)}
-    numbers = {name: _as_list(interval) for name, interval in {**difference, **everyone}.items()}
+    everyone = {
+        s.name: bootstrap_mean([overall_quality(bench, s, ask) for ask in asks]) for s in (bench.model, bench.teacher)
+    }
+    numbers = {name: as_list(interval) for name, interval in {**difference, **everyone}.items()}
     value = (
         f"{worst}: {difference[worst]} (all: {everyone['model'].value:.2f}, teacher {everyone['teacher'].value:.2f})"
     )
@@ -150,8 +111,8 @@ def vocoder_rows(bench: Bench, plan: Plan) -> list[Row]:
         name: {key: float(np.nanmean([row[key] for row in rows])) for key in rows[0]} for name, rows in copies.items()
     }
     wer = 100.0 * sum(r["errors"] for r in copies["vocoder"]) / sum(r["words"] for r in copies["vocoder"])
-    input_wer = _word_error_rate(bench, bench.teacher, asks).value
-    input_quality = float(np.mean([_quality(bench, bench.teacher, ask) for ask in asks]))
+    input_wer = word_error_rate(bench, bench.teacher, asks).value
+    input_quality = float(np.mean([overall_quality(bench, bench.teacher, ask) for ask in asks]))
     rows = [
         Row(
             "copy synthesis, WER", "input + 0.5 point", f"{wer:.2f} % (input {input_wer:.2f} %)", wer <= input_wer + 0.5
@@ -217,11 +178,12 @@ def speaker_rows(bench: Bench, plan: Plan) -> list[Row]:
     numbers: dict[str, Any] = {}
     for system in (bench.model, bench.teacher):
         centres = {
-            voice: _centre(bench, system, asks) for voice, asks in grouped(plan.neutral, lambda a: a.voice).items()
+            voice: mean_embedding(bench, system, asks)
+            for voice, asks in grouped(plan.neutral, lambda a: a.voice).items()
         }
         names = list(centres)
         asks = [ask for ask in plan.emotional if ask.label != "neutral"]
-        similarity = np.array([_embedding(bench, system, a) @ np.stack(list(centres.values())).T for a in asks])
+        similarity = np.array([embedding(bench, system, a) @ np.stack(list(centres.values())).T for a in asks])
         own = np.array([names.index(ask.voice) for ask in asks])
         numbers[system.name] = {
             "own": float(similarity[np.arange(len(own)), own].mean()),
@@ -258,8 +220,8 @@ def seed_rows(bench: Bench, plan: Plan) -> list[Row]:
                 correlations.append(contour_correlation(a.f0, a.durations, b.f0, b.durations))
                 changes.append(float(np.mean(a.durations != b.durations)))
             heard = [bench.measure(bench.model, ask, "asr") for ask in asks]
-            errors += sum(_errors(h) for h in heard)
-            words += sum(_words(h) for h in heard)
+            errors += sum(count_errors(h) for h in heard)
+            words += sum(count_words(h) for h in heard)
     correlation = float(np.nanmean(correlations))
     numbers = {
         "contour_correlation": correlation,
@@ -298,33 +260,13 @@ def flow_rows(bench: Bench, plan: Plan) -> list[Row]:
             "variance_ratio": variance_ratio(mels, references),
             "modulation_distance_db": modulation_distance_db(mels, references),
             "f0_sd_st": float(np.nanmean([bench.measure(bench.model, a, "prosody")["f0_sd_st"] for a in asks])),
-            "quality": float(np.mean([_quality(bench, bench.model, a) for a in asks])),
-            "wer": _word_error_rate(bench, bench.model, asks).value,
+            "quality": float(np.mean([overall_quality(bench, bench.model, a) for a in asks])),
+            "wer": word_error_rate(bench, bench.model, asks).value,
             **spread,
         }
         value = ", ".join(f"{key} {number:.3f}" for key, number in numbers.items())
         rows.append(Row(f"flow: {name}", "-", value, None, numbers))
     return rows
-
-
-def speed_rows(bench: Bench, plan: Plan) -> list[Row]:
-    """Time and memory of a fresh process that only synthesises."""
-    folder = getattr(bench.model, "folder", None)
-    if folder is None:
-        return []
-    script = _SPEED_SCRIPT.format(folder=str(folder), texts=plan.texts, voices=plan.voices)
-    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
-    numbers = json.loads(output.stdout.strip().splitlines()[-1])
-    return [
-        Row("real-time factor, batch 1", "<= 0.06", f"{numbers['rtf']:.3f}", numbers["rtf"] <= 0.06, numbers),
-        Row("peak memory", "<= 1.2 GB", f"{numbers['memory_gb']:.2f} GB", numbers["memory_gb"] <= 1.2),
-        Row(
-            "first audio of a long text",
-            "<= 0.4 s",
-            f"{numbers['first_audio_s']:.2f} s",
-            numbers["first_audio_s"] <= 0.4,
-        ),
-    ]
 
 
 ROWS: dict[str, Callable[[Bench, Plan], list[Row]]] = {
@@ -338,38 +280,6 @@ ROWS: dict[str, Callable[[Bench, Plan], list[Row]]] = {
     "flow": flow_rows,
     "speed": speed_rows,
 }
-
-_SPEED_SCRIPT = """
-import json, resource, time
-from emotts.pipeline import EmoTTS
-tts = EmoTTS.from_pretrained({folder!r})
-texts, voices = {texts!r}, {voices!r}
-for text in texts[:2]:
-    tts.synthesize(text, seed=0)
-spent = spoken = 0.0
-for voice in voices:
-    for text in texts:
-        start = time.perf_counter()
-        result = tts.synthesize(text, voice=voice, emotion="happy", seed=1)
-        spent += time.perf_counter() - start
-        spoken += result.duration_s
-long_text = " ".join(texts * 10)
-delays = []
-for seed in range(3):
-    start = time.perf_counter()
-    next(iter(tts.stream(long_text, seed=seed)))
-    delays.append(time.perf_counter() - start)
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps(dict(rtf=spent / spoken, memory_gb=memory / 1e9, first_audio_s=max(delays))))
-"""
-
-
-def grouped(asks: Iterable[Ask], group: Callable[[Ask], str]) -> dict[str, list[Ask]]:
-    """Sort requests into groups, keeping their order."""
-    parts: dict[str, list[Ask]] = {}
-    for ask in asks:
-        parts.setdefault(group(ask), []).append(ask)
-    return parts
 
 
 def _sweep(bench: Bench, system: System, plan: Plan, dimension: str) -> dict[str, float]:
@@ -405,34 +315,3 @@ def _spread(bench: Bench, plan: Plan, flow: dict[str, int | None]) -> dict[str, 
         "contour_correlation": float(np.mean(contours)),
         "mel_sd": float(np.mean(mels)),
     }
-
-
-def _word_error_rate(bench: Bench, system: System, asks: list[Ask]) -> Interval:
-    heard = [bench.measure(system, ask, "asr") for ask in asks]
-    rate = bootstrap_ratio([_errors(h) for h in heard], [_words(h) for h in heard])
-    return Interval(100.0 * rate.value, 100.0 * rate.low, 100.0 * rate.high)
-
-
-def _errors(heard: dict[str, Any]) -> int:
-    return sum(int(heard[f"whisper_wer_{kind}"]) for kind in ("delete", "insert", "replace"))
-
-
-def _words(heard: dict[str, Any]) -> int:
-    return sum(int(heard[f"whisper_wer_{kind}"]) for kind in ("delete", "replace", "equal"))
-
-
-def _quality(bench: Bench, system: System, ask: Ask) -> float:
-    return float(bench.measure(system, ask, "quality")["dns_overall"])
-
-
-def _embedding(bench: Bench, system: System, ask: Ask) -> np.ndarray:
-    return np.asarray(bench.measure(system, ask, "speaker")["embedding"])
-
-
-def _centre(bench: Bench, system: System, asks: list[Ask]) -> np.ndarray:
-    mean = np.mean([_embedding(bench, system, ask) for ask in asks], axis=0)
-    return mean / np.linalg.norm(mean)
-
-
-def _as_list(interval: Interval) -> list[float]:
-    return [round(x, 3) for x in (interval.value, interval.low, interval.high)]

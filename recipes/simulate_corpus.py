@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})  # before NumPy and torch
+os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})  # before NumPy
 
 import json  # noqa: E402
 from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: E402

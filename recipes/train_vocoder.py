@@ -1,7 +1,7 @@
 """Train the vocoder on a manifest: python recipes/train_vocoder.py corpus=runs/corpus max_minutes=60.
 
-Run the same command again to go on from the last state. The averaged weights are exported to <output>/export as checkpoint parts,
-synthesised held-out sentences and their recordings lie in <output>/samples.
+Run the same command again to go on from the last state. The averaged weights are exported to <output>/export as
+checkpoint parts; synthesised held-out sentences and their recordings lie in <output>/samples.
 """
 
 import json
@@ -80,13 +80,19 @@ class Recordings:
         length = (n_frames + 2 * CONTEXT) * SPEC.hop_length
         waveform, rate = soundfile.read(str(self.folder / row.audio), length, start * SPEC.hop_length, dtype="float32")
         if rate != SPEC.sample_rate or waveform.shape != (length,):
-            raise ValueError(f"{row.audio} must be mono at {SPEC.sample_rate} Hz with {row.n_frames} frames; make the corpus again.")
+            raise ValueError(
+                f"{row.audio} must be mono, {SPEC.sample_rate} Hz, {row.n_frames} frames; make the corpus again."
+            )
         gain = 10.0 ** (random.uniform(*gain_db) / 20.0)
         return waveform * np.float32(gain), self._f0[row.id][start + CONTEXT : start + CONTEXT + n_frames]
 
 
 def losses_of(
-    model: HarmonicNoiseGenerator, crops: Crops, generator: torch.Generator, log_mel: LogMel, distance: SpectralEnergyDistance
+    model: HarmonicNoiseGenerator,
+    crops: Crops,
+    generator: torch.Generator,
+    log_mel: LogMel,
+    distance: SpectralEnergyDistance,
 ) -> dict[str, Tensor]:
     """Synthesise every crop twice, with two draws of noise and start phase, and compare with the recording."""
     with torch.autocast(crops.f0.device.type, enabled=False):
@@ -102,7 +108,7 @@ def losses_of(
 
 
 def validate(trainer: Trainer[Crops], recordings: Recordings, n_valid: int, log_mel: LogMel) -> None:
-    """Synthesise held-out utterances from their own mel and F0, with the trained and the untrained vocoder; save and measure."""
+    """Synthesise held-out utterances with the trained and the untrained vocoder; save and measure them."""
     samples = trainer.output / "samples"
     samples.mkdir(exist_ok=True)
     rows = recordings.rows[:: max(1, len(recordings.rows) // n_valid)][:n_valid]
@@ -113,7 +119,9 @@ def validate(trainer: Trainer[Crops], recordings: Recordings, n_valid: int, log_
                 waveform, f0 = recordings.whole(row)
                 mel = log_mel(torch.from_numpy(waveform)[None].to(trainer.device))[:, : len(f0)]
                 generator = torch.Generator().manual_seed(0)
-                synthesis = vocoder(mel, torch.from_numpy(f0)[None].to(trainer.device), generator=generator)[0].cpu().numpy()
+                synthesis = (
+                    vocoder(mel, torch.from_numpy(f0)[None].to(trainer.device), generator=generator)[0].cpu().numpy()
+                )
                 measures.append(copy_synthesis_measures(synthesis, waveform, f0))
                 save_audio(samples / f"{row.id}-{name}.wav", synthesis)
                 save_audio(samples / f"{row.id}-recording.wav", waveform)
@@ -127,7 +135,8 @@ def export(trainer: Trainer[Crops], config: DictConfig) -> None:
     from emotts.checkpoint import save_checkpoint
 
     with trainer.averaged() as model:
-        metadata = {"recipe": "train_vocoder", "steps": trainer.step, "minutes": round(trainer.seconds / 60.0, 1), "seed": config.seed}
+        minutes = round(trainer.seconds / 60.0, 1)
+        metadata = {"recipe": "train_vocoder", "steps": trainer.step, "minutes": minutes, "seed": config.seed}
         modules = {"vocoder": (OmegaConf.to_container(config.vocoder, resolve=True), model)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 

@@ -353,11 +353,24 @@ def test_400_mutated_checkpoints_load_soundly_or_are_refused(tmp_path: Path) -> 
 # A killed writer leaves a whole folder
 
 
+def wait_for_change(folder: Path) -> None:
+    """Wait until the folder is replaced, on a busy machine too: then a writer is in the middle of its work."""
+    before, deadline = folder.stat().st_ino, time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if folder.stat().st_ino != before:
+                return
+        except FileNotFoundError:  # between the two renames
+            pass
+        time.sleep(0.001)
+    raise AssertionError("the writer wrote nothing")
+
+
 def test_a_writer_killed_at_any_time_leaves_a_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     write(folder, fill=0.0)
     generator = random.Random(0)
-    last, replaced = 0.0, 0
+    last = 0.0
     for _ in range(40):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # forking with threads; the child only writes files
@@ -366,7 +379,8 @@ def test_a_writer_killed_at_any_time_leaves_a_checkpoint(tmp_path: Path) -> None
             for step in range(1, 1_000):
                 write(folder, fill=last + step)
             os._exit(0)
-        time.sleep(generator.uniform(0.0, 0.06))
+        wait_for_change(folder)
+        time.sleep(generator.uniform(0.0, 0.02))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         with warnings.catch_warnings():
@@ -375,10 +389,8 @@ def test_a_writer_killed_at_any_time_leaves_a_checkpoint(tmp_path: Path) -> None
         values = {float(p.detach().flatten()[0]) for m in modules.values() for p in m.parameters()}
         assert len(values) == 1, "all files belong to one save"
         (value,) = values
-        assert value >= last, "a finished save is never lost"
-        replaced += value > last
+        assert value > last, "a finished save is never lost"
         last = value
-    assert replaced > 5, "the writer got far enough to be interrupted in the middle"
     write(folder, fill=1.0)
     assert [p.name for p in tmp_path.iterdir()] == ["model"], "the next save leaves nothing behind"
 

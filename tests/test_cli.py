@@ -4,6 +4,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -246,3 +247,23 @@ def test_no_command_shows_the_help_and_is_a_mistake(capsys: pytest.CaptureFixtur
     assert main([]) == 2
     out, err = capsys.readouterr()
     assert out == "" and "emotts synthesize" in err
+
+
+# make say
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    "text", ["I can't believe you came.", 'He said "no"; $5, #1 (50%) & `x` \\ $HOME $(x) -> *', "--voice"]
+)
+def test_make_say_hands_the_text_over_unharmed(tmp_path: Path, text: str) -> None:
+    root = Path(__file__).resolve().parent.parent
+    stub = tmp_path / "bin" / "emotts"
+    stub.parent.mkdir()
+    stub.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    stub.chmod(0o755)
+    (tmp_path / ".speak").touch()  # newer than the files it depends on: the environment is there
+    command = ["make", "say", f"VENV={tmp_path}", f"TEXT={text}", "EMOTION=happy:0.8", "VOICE=max", "OUT=a b.wav"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    expected = ["synthesize", "--emotion=happy:0.8", "--output=a b.wav", "--voice=max", "--", text]
+    assert done.stdout.splitlines() == expected, done.stderr

@@ -1,6 +1,7 @@
 """The manifest of a corpus: one JSON line per utterance, with paths relative to the manifest's folder.
 
-In and out: `ManifestRow` objects. Features lie beside it in safetensors shards under the names `<id>.mel`, `.f0`, `.energy`, `.avd`.
+In and out: `ManifestRow` objects. Features lie beside it in safetensors shards under the names `<id>.mel`, `.f0`,
+`.energy`, `.avd`.
 """
 
 from __future__ import annotations
@@ -126,8 +127,8 @@ def write_atomically(path: str | Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

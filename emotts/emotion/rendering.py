@@ -1,9 +1,9 @@
 """Map arousal, valence, dominance and category weights to acoustic controls relative to a neutral reading.
 
-In: `avd [N, 3]` and `label_weights [N, K]` per phoneme token. Out: `Controls`. The coefficients condense Schröder, "Dimensional
-Emotion Representation as a Basis for Speech Synthesis with Non-extreme Emotions" (2003) and the MARY rules, Schröder et al.,
-"Acoustic Correlates of Emotion Dimensions" (2001), Murray & Arnott (1993, 1995), Banse & Scherer (1996) and
-Goudbeek & Scherer, "Beyond arousal" (2010).
+In: `avd [N, 3]` and `label_weights [N, K]` per phoneme token. Out: `Controls`. The coefficients condense Schröder,
+"Speech and Emotion Research" (2003) with the MARY rules, Schröder et al., "Acoustic Correlates of Emotion Dimensions in
+View of Speech Synthesis" (2001), Murray & Arnott (1993, 1995), Banse & Scherer (1996) and Goudbeek & Scherer, "Beyond
+Arousal" (2010).
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ RESIDUALS: dict[str, Residual] = {
     "calm": Residual(log_rate=-0.04, final_slope_st=-0.5),
     "happy": Residual(log_formant=0.02, accent=0.15, final_slope_st=0.5),
     "excited": Residual(log_formant=0.01, accent=0.20, log_f0_range=0.08),
-    "sad": Residual(log_rate=-0.08, log_pause=0.18, gain_db=-1.5, tilt_db_per_oct=-0.8, breathiness=0.08, final_slope_st=-1.0),
+    "sad": Residual(
+        log_rate=-0.08, log_pause=0.18, gain_db=-1.5, tilt_db_per_oct=-0.8, breathiness=0.08, final_slope_st=-1.0
+    ),
     "angry": Residual(tilt_db_per_oct=0.7, jitter_pct=0.3, accent=0.20, gain_db=1.0, final_slope_st=-2.0),
     "fearful": Residual(f0_shift_st=2.0, log_f0_range=-0.29, tremor_st=0.4, breathiness=0.10, final_slope_st=1.5),
     "disgusted": Residual(

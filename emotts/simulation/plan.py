@@ -1,7 +1,7 @@
 """Decide what the simulated corpus says: sentence, voice, emotion and seed of every utterance.
 
-In: sentence files and hours per voice. Out: shards of `Utterance`. Everything follows from one seed and the sentences; asking for
-more hours adds shards and leaves the earlier ones as they are.
+In: sentence files and hours per voice. Out: shards of `Utterance`. Everything follows from one seed and the sentences;
+asking for more hours adds shards and leaves the earlier ones as they are.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ def _stream(sentences: list[str], voice: str, seed: int, is_test: bool) -> Itera
         for index in order:
             text = sentences[index]
             identity = f"{prefix}-{_hash(text) % 16**8:08x}"
-            yield _sample_utterance(identity, text, voice, "test" if is_test else _split(text), _hash(f"{seed}:{identity}"))
+            split = "test" if is_test else _split(text)
+            yield _sample_utterance(identity, text, voice, split, _hash(f"{seed}:{identity}"))
         passage += 1
 
 

@@ -1,6 +1,6 @@
 """Random but plausible variation of one reading: the same sentence never sounds exactly the same twice.
 
-In: phoneme tokens and a NumPy generator. Out: a `Reading` of small offsets per token, drawn per word and smooth in time.
+In: phoneme tokens and a NumPy generator. Out: a `Reading` of small offsets per token, drawn per word, smooth in time.
 """
 
 from __future__ import annotations

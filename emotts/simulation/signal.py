@@ -21,12 +21,13 @@ Wave = NDArray[np.float32]
 Marks = NDArray[np.int64]  # positions in samples, or indices of marks
 
 TRACKING_RATE = 12_000
+VOICING_PRIOR, VOICING_SWITCH = (2, 8), 0.05  # pYIN's own (2, 18), 0.01 miss half of a creaky voice
 UNVOICED_PERIOD = 120  # samples between the grains of unvoiced sound, 5 ms
 LONGEST_GAP = 480  # samples; marks further apart belong to different stretches of voice
 MARK_SEARCH = 0.12  # of a period, how far a pitch mark may lie from where F0 expects it
 TILT_PIVOT_HZ, TILT_LOW_HZ, TILT_HIGH_HZ = 1_000.0, 125.0, 8_000.0
-ENVELOPE_WIDTH_HZ = 300.0  # power is averaged over this width, so harmonics vanish from the envelope
-ENVELOPE_QUEFRENCY = 60  # cepstral order: formants stay, harmonics below 400 Hz go
+ENVELOPE_WIDTH_HZ = 200.0  # power is averaged over this width; wider, and formants move less than asked
+ENVELOPE_QUEFRENCY = 50  # cepstral order: formants stay, harmonics more than 240 Hz apart would stay too
 WARP_LIMIT_DB = 18.0
 LOG_DB = float(np.log(10.0) / 20.0)
 
@@ -44,6 +45,8 @@ def track_f0_range(waveform: Wave, low_hz: float, high_hz: float) -> Array:
         sr=TRACKING_RATE,
         frame_length=2 * SPEC.n_fft // ratio,
         hop_length=SPEC.hop_length // ratio,
+        beta_parameters=VOICING_PRIOR,
+        switch_prob=VOICING_SWITCH,
     )
     return np.pad(np.nan_to_num(f0), (0, 1))[: 1 + len(waveform) // SPEC.hop_length].astype(np.float64)
 

@@ -1,0 +1,1 @@
+"""The harmonic-plus-noise vocoder."""

@@ -15,7 +15,7 @@ from emotts.audio import SPEC, AudioSpec, mel_filterbank
 from emotts.vocoder.excitation import SourceSpectra, SourceSTFT, sample_source_state
 
 PIVOT_HZ = 1_000.0  # effort tilts the spectrum about this frequency
-CROSSOVER_HZ, CROSSOVER_WIDTH_HZ = 4_000.0, 1_000.0  # voiced frames: as much noise as harmonics here; how fast that changes
+CROSSOVER_HZ, CROSSOVER_WIDTH_HZ = 4_000.0, 1_000.0  # where voiced frames hold as much noise as harmonics; how fast
 LEAST_NOISE = 1e-3  # of the power of voiced frames, at low frequencies
 GAIN_UPDATES = 2  # a third changes the mel of the result by less than 1 %
 SMOOTHING_HZ = 100.0  # half the spacing of harmonics; below it, envelopes would copy the ripple of the harmonics
@@ -88,9 +88,11 @@ class SpectrumRenderer(nn.Module):
         self.spec = spec
         to_bins = interpolation_matrix(spec)
         self.register_buffer("to_bins", to_bins, persistent=False)  # [M, bins]
-        self.register_buffer("to_phase", minimum_phase_matrix(to_bins), persistent=False)  # [M, bins]
+        self.register_buffer("to_phase", minimum_phase_matrix(to_bins), persistent=False)  # [M, bins] radians
         self.register_buffer("window", torch.hann_window(spec.n_fft), persistent=False)
-        self.register_buffer("octaves", torch.log2(band_centres(spec) / PIVOT_HZ).clamp(-3.0, 3.0), persistent=False)  # [M]
+        self.register_buffer(
+            "octaves", torch.log2(band_centres(spec) / PIVOT_HZ).clamp(-3.0, 3.0), persistent=False
+        )  # [M]
 
     def forward(
         self,
@@ -118,12 +120,16 @@ class SpectrumRenderer(nn.Module):
         return self._overlap_add(spectrum)
 
     def _overlap_add(self, spectrum: Tensor) -> Tensor:
-        """Inverse STFT with the constant norm of the interior: the outermost two blocks fade, no division can blow up."""
+        """Inverse STFT with the constant norm of the interior: the outermost blocks fade."""
         hop, n_frames = self.spec.hop_length, spectrum.shape[1]
-        frames = torch.fft.irfft(spectrum, self.spec.n_fft) * (self.window / 1.5)  # four squared Hann windows sum to 1.5
+        frames = torch.fft.irfft(spectrum, self.spec.n_fft) * (
+            self.window / 1.5
+        )  # four squared Hann windows sum to 1.5
         blocks = F.pad(frames.unflatten(2, (4, hop)), (0, 0, 0, 0, 1, 2))  # [B, T + 3, 4, hop]; frame t sits at t + 1
-        total = sum(blocks[:, 3 - k : 3 - k + n_frames, k] for k in range(4))  # quarter k of frame t + 2 - k falls on block t
-        return total.flatten(1)  # [B, T, hop] -> [B, T * hop]
+        quarters = [
+            blocks[:, 3 - k : 3 - k + n_frames, k] for k in range(4)
+        ]  # of frame t + 2 - k, which falls on block t
+        return torch.stack(quarters).sum(dim=0).flatten(1)  # [B, T, hop] -> [B, T * hop]
 
 
 class BaselineVocoder(nn.Module):
@@ -153,7 +159,7 @@ class BaselineVocoder(nn.Module):
 
 
 def interpolation_matrix(spec: AudioSpec = SPEC) -> Tensor:
-    """Return the matrix [M, bins] that interpolates band values linearly in Hz to STFT bins, held beyond the outer bands."""
+    """Return the matrix [M, bins] that interpolates band values to STFT bins, linearly in Hz and held outside."""
     centres = band_centres(spec).numpy()
     bins = np.linspace(0.0, spec.sample_rate / 2, spec.n_fft // 2 + 1)
     rows = [np.interp(bins, centres, unit) for unit in np.eye(spec.n_mels)]

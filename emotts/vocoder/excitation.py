@@ -1,7 +1,7 @@
 """The source of the vocoder: F0 [B, T] comes in; pulse and noise spectra [B, T, bins] go out.
 
-Every sample is a function of its absolute position, of a seed per row and of the phase carried in from the left, so that
-a waveform made in chunks equals the waveform made at once.
+Every sample is a function of its absolute position, of a seed per row and of the phase carried in from the left: a
+waveform made in chunks equals the waveform made at once.
 """
 
 import math
@@ -36,7 +36,7 @@ class SourceSpectra:
 
 
 def sample_source_state(batch: int, device: torch.device, generator: torch.Generator | None = None) -> SourceState:
-    """Draw one seed per row from `generator` (PyTorch's global one when None); the start phase follows from the seed."""
+    """Draw one seed per row from `generator` (the global one when None); the start phase follows from the seed."""
     origin = generator.device if generator is not None else torch.device("cpu")
     seed = torch.randint(2**31, (batch,), generator=generator, device=origin).to(device)
     return SourceState(seed, hash_32(seed).double() / 2.0**32)
@@ -64,7 +64,7 @@ def white_noise(seed: Tensor, first_sample: int, length: int) -> Tensor:
 
 
 def advance_phase(f0: Tensor, phase: Tensor, spec: AudioSpec = SPEC) -> Tensor:
-    """Return the fundamental's phase in cycles, float64 in [0, 1), at every frame of f0 [B, T], starting from phase [B].
+    """Return the fundamental's phase in cycles, float64 [B, T] in [0, 1), at every frame of f0, from phase [B].
 
     F0 runs linearly between voiced frames and is held over the edges of voicing; it stands still where unvoiced.
     """
@@ -138,10 +138,11 @@ def _edge_gain(f0: Tensor, ramp: Tensor) -> Tensor:
 
 def _dirichlet(cycles: Tensor, f0: Tensor, spec: AudioSpec) -> Tensor:
     """Sum cos(2 pi h cycles) over h = 1 to limit / f0; the topmost harmonic fades, so that a glide never clicks."""
-    count = HARMONIC_LIMIT * spec.sample_rate / f0.clamp_min(20.0) - 1.0  # the fading one, count + 1, stays below the limit
+    count = HARMONIC_LIMIT * spec.sample_rate / f0.clamp_min(20.0) - 1.0  # the fading one is below it
     whole = count.floor()
     half = torch.sin(math.pi * cycles)
     near_peak = half.abs() < 1e-4  # limit of 0 / 0
-    total = torch.sin((2.0 * whole + 1.0) * math.pi * cycles) / (2.0 * torch.where(near_peak, torch.ones_like(half), half))
+    divisor = 2.0 * torch.where(near_peak, torch.ones_like(half), half)
+    total = torch.sin((2.0 * whole + 1.0) * math.pi * cycles) / divisor
     total = torch.where(near_peak, whole + 0.5, total) - 0.5
     return total + (count - whole) * torch.cos(2.0 * math.pi * (whole + 1.0) * cycles)

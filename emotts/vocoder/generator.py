@@ -1,7 +1,7 @@
 """The trained vocoder: mel [B, T, M] and F0 [B, T] come in, a waveform [B, T * hop] goes out, at once or in chunks.
 
-A small ConvNeXt network corrects the two envelopes of the untrained vocoder (`baseline.py`). Its last layer starts at zero:
-before training the generator is the baseline.
+A small ConvNeXt network corrects the two envelopes of the untrained vocoder (`baseline.py`). Its last layer starts at
+zero: before training the generator is the baseline.
 """
 
 import torch
@@ -23,8 +23,8 @@ class HarmonicNoiseGenerator(nn.Module):
     Attributes:
         look_back, look_ahead: frames to the left and right of a frame that its `hop` samples depend on.
 
-    Reference: a network on mel frames and one inverse STFT as in Siuzdak, "Vocos" (2023), arXiv 2306.00814; pulses and noise
-        through predicted envelopes as in Wang et al., "Neural source-filter waveform models" (2019), arXiv 1904.12088.
+    Reference: a network on mel frames and one inverse STFT as in Siuzdak, "Vocos" (2023), arXiv 2306.00814; pulses and
+        noise as in Wang et al., "Neural source-filter waveform models" (2019), arXiv 1904.12088.
     """
 
     def __init__(self, spec: AudioSpec = SPEC, channels: int = 256, n_blocks: int = 5, kernel_size: int = 5) -> None:
@@ -105,7 +105,7 @@ class HarmonicNoiseGenerator(nn.Module):
         breath_db: float | Tensor = 0.0,
         effort_db_per_oct: float | Tensor = 0.0,
     ) -> Tensor:
-        """Synthesise a waveform [B, T * hop] from the corrections [B, T, 2 M]; spectra are always computed in float32."""
+        """Synthesise a waveform [B, T * hop] from the corrections [B, T, 2 M]; spectra are always float32."""
         harmonic, noise = correction.float().chunk(2, dim=-1)
         with torch.autocast(mel.device.type, enabled=False):
             with torch.no_grad():
@@ -157,7 +157,7 @@ class VocoderStream:
         self._made = 0  # frames of the buffer whose samples were given out
 
     def push(self, mel: Tensor, f0: Tensor) -> Tensor:
-        """Take frames mel [1, n, M], f0 [1, n] and return the samples [1, m * hop] that are now certain (m may be 0)."""
+        """Take frames mel [1, n, M], f0 [1, n]; return the samples [1, m * hop] that are now certain (m may be 0)."""
         self._mel = torch.cat([self._mel, mel], dim=1)
         self._f0 = torch.cat([self._f0, f0], dim=1)
         return self._make(max(self._made, self._f0.shape[1] - self.vocoder.look_ahead))

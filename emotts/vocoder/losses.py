@@ -1,10 +1,10 @@
 """Losses and measures of a vocoder: waveforms [B, L] come in, named terms or numbers go out.
 
-Noise has no one right waveform, so a plain distance to the recording would reward too little of it. The loss is therefore a
-spectral energy distance between two syntheses x, x' of one mel and the recording y: d(x, y) + d(x', y) - d(x, x'), smallest when
-x and y have the same distribution.
+Noise has no one right waveform, so a plain distance to the recording would reward too little of it. The loss is a
+spectral energy distance between two syntheses x, x' of one mel and the recording y: d(x, y) + d(x', y) - d(x, x'),
+smallest when x and y have the same distribution.
 
-Reference: Gritsenko et al., "A Spectral Energy Distance for Parallel Speech Synthesis" (2020), arXiv 2008.01160, equation 8.
+Reference: Gritsenko et al., "A Spectral Energy Distance for Parallel Speech Synthesis" (2020), arXiv 2008.01160.
 """
 
 import math
@@ -88,7 +88,9 @@ def energy_distance(features: Tensor, mean: bool = True) -> Tensor:
     return distance(x_1, y) + distance(x_2, y) - distance(x_1, x_2)
 
 
-def periodicity(waveform: np.ndarray, f0: np.ndarray, spec: AudioSpec = SPEC, band_hz: tuple[float, float] = (0.0, 12e3)) -> np.ndarray:
+def periodicity(
+    waveform: np.ndarray, f0: np.ndarray, spec: AudioSpec = SPEC, band_hz: tuple[float, float] = (0.0, 12e3)
+) -> np.ndarray:
     """Measure how alike neighbouring periods are: [T] in [-1, 1], nan in unvoiced frames.
 
     Args:
@@ -114,7 +116,9 @@ def periodicity(waveform: np.ndarray, f0: np.ndarray, spec: AudioSpec = SPEC, ba
     return result
 
 
-def copy_synthesis_measures(synthesis: np.ndarray, recording: np.ndarray, f0: np.ndarray, spec: AudioSpec = SPEC) -> dict[str, float]:
+def copy_synthesis_measures(
+    synthesis: np.ndarray, recording: np.ndarray, f0: np.ndarray, spec: AudioSpec = SPEC
+) -> dict[str, float]:
     """Compare a synthesis [L] with the recording [L] whose F0 is f0 [T] in Hz.
 
     Returns:
