@@ -31,7 +31,13 @@ class AudioSpec:
 
 
 SPEC = AudioSpec()
-FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III")}
+WRITE_BLOCK = 1 << 16  # samples
+FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
 
 
 def load_audio(path: str | Path, sample_rate: int = SPEC.sample_rate, max_duration_s: float = 3_600.0) -> np.ndarray:
@@ -45,7 +51,9 @@ def load_audio(path: str | Path, sample_rate: int = SPEC.sample_rate, max_durati
 
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"audio file {str(path)!r} does not exist; give the path of a wav, flac, ogg or mp3 file.")
+        raise FileNotFoundError(
+            f"audio file {str(path)!r} does not exist; give the path of a wav, flac, ogg or mp3 file."
+        )
     try:
         info = soundfile.info(str(path))
         if info.frames > max_duration_s * info.samplerate:
@@ -54,7 +62,9 @@ def load_audio(path: str | Path, sample_rate: int = SPEC.sample_rate, max_durati
             )
         waveform, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"{path.name} is not audio that libsndfile can read ({error}); convert it to wav or flac.") from error
+        raise ValueError(
+            f"{path.name} is not audio that libsndfile can read ({error}); convert it to wav or flac."
+        ) from error
     mono = waveform.mean(axis=1)
     if not np.isfinite(mono).all():
         raise ValueError(f"{path.name} has samples that are not finite; write it again as 16-bit wav.")
@@ -70,32 +80,58 @@ def resample(waveform: np.ndarray, source_rate: int, target_rate: int) -> np.nda
     return soxr.resample(waveform, source_rate, target_rate).astype(np.float32)
 
 
-def save_audio(path: str | Path, waveform: np.ndarray, sample_rate: int = SPEC.sample_rate) -> None:
-    """Write [L] in [-1, 1] as wav, flac, ogg or mp3 (by suffix) through a temporary file in the same folder.
+class AudioWriter:
+    """Write a file piece by piece; it appears under its name when the context closes well, and not at all otherwise.
 
     Raises:
         ValueError: unknown suffix, or samples that are not finite.
         FileNotFoundError: the folder does not exist.
     """
-    import soundfile
 
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"output must end in one of {', '.join(FORMATS)}; got {path.name!r}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"output folder {str(path.parent)!r} does not exist; create it first.")
-    if not np.isfinite(waveform).all():
-        raise ValueError("the waveform has samples that are not finite; nothing was written.")
-    container, subtype = FORMATS[path.suffix.lower()]
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        soundfile.write(temporary, np.clip(waveform, -1.0, 1.0), sample_rate, format=container, subtype=subtype)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+    def __init__(self, path: str | Path, sample_rate: int = SPEC.sample_rate) -> None:
+        self.path = Path(path)
+        self.sample_rate = sample_rate
+        if self.path.suffix.lower() not in FORMATS:
+            raise ValueError(f"output must end in one of {', '.join(FORMATS)}; got {self.path.name!r}.")
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"output folder {str(self.path.parent)!r} does not exist; create it first.")
+
+    def __enter__(self) -> "AudioWriter":
+        import soundfile
+
+        suffix = self.path.suffix.lower()
+        handle, name = tempfile.mkstemp(prefix=f".{self.path.stem[:40]}-", suffix=suffix, dir=self.path.parent)
+        os.close(handle)
+        self._temporary = Path(name)
+        container, subtype = FORMATS[suffix]
+        try:
+            self._file = soundfile.SoundFile(name, "w", self.sample_rate, 1, subtype, format=container)
+        except BaseException:
+            self._temporary.unlink()
+            raise
+        return self
+
+    def write(self, waveform: np.ndarray) -> None:
+        """Append [L] samples in [-1, 1]."""
+        if not np.isfinite(waveform).all():
+            raise ValueError("the waveform has samples that are not finite; nothing was written.")
+        for start in range(0, len(waveform), WRITE_BLOCK):  # libsndfile's Vorbis encoder overflows on long blocks
+            self._file.write(np.clip(waveform[start : start + WRITE_BLOCK], -1.0, 1.0))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            self._file.close()
+            if kind is None:
+                self._temporary.chmod(0o644)
+                self._temporary.replace(self.path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+def save_audio(path: str | Path, waveform: np.ndarray, sample_rate: int = SPEC.sample_rate) -> None:
+    """Write [L] in [-1, 1] as wav, flac, ogg or mp3 by suffix; errors are those of AudioWriter."""
+    with AudioWriter(path, sample_rate) as file:
+        file.write(waveform)
 
 
 def mel_filterbank(spec: AudioSpec = SPEC) -> Tensor:
@@ -130,7 +166,13 @@ class LogMel(nn.Module):
         """Map waveform [B, L] to natural-log mel magnitudes [B, 1 + L // hop, M]."""
         spec = self.spec
         magnitude = torch.stft(
-            waveform, spec.n_fft, spec.hop_length, window=self.window, center=True, pad_mode="reflect", return_complex=True
+            waveform,
+            spec.n_fft,
+            spec.hop_length,
+            window=self.window,
+            center=True,
+            pad_mode="reflect",
+            return_complex=True,
         ).abs()  # [B, bins, T]
         mel = magnitude.transpose(1, 2) @ self.filters  # [B, bins, T] -> [B, T, M]
         return torch.log(mel.clamp_min(LOG_FLOOR))
@@ -152,7 +194,9 @@ def speech_level_db(waveform: np.ndarray, frame_length: int = 480) -> float:
     return float(10.0 * np.log10(power[power > power.max() * 1e-3].mean()))
 
 
-def extract_f0(waveform: np.ndarray, sample_rate: int = SPEC.sample_rate, hop_length: int = SPEC.hop_length) -> np.ndarray:
+def extract_f0(
+    waveform: np.ndarray, sample_rate: int = SPEC.sample_rate, hop_length: int = SPEC.hop_length
+) -> np.ndarray:
     """Estimate F0 [1 + L // hop] in Hz, 0 where unvoiced, at frame centres `hop_length` samples apart.
 
     Method: normalised cross-correlation candidates at 8 kHz and a Viterbi path over (candidate or unvoiced), after Talkin,

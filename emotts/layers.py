@@ -82,7 +82,9 @@ class ConvNeXtBlock(nn.Module):
     Reference: Liu et al., "A ConvNet for the 2020s" (2022), arXiv 2201.03545, in one dimension.
     """
 
-    def __init__(self, channels: int, condition: int, kernel_size: int = 7, expansion: int = 3, dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, condition: int, kernel_size: int = 7, expansion: int = 3, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.depthwise = nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
         self.norm = AdaptiveNorm(channels, condition)
@@ -99,7 +101,9 @@ class ConvNeXtBlock(nn.Module):
         return x + self.gain * self.dropout(hidden)
 
 
-def rotary_tables(length: int, device: torch.device, dtype: torch.dtype, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
+def rotary_tables(
+    length: int, device: torch.device, dtype: torch.dtype, base: float = 10_000.0
+) -> tuple[Tensor, Tensor]:
     """Return cosine and sine tables [T, HEAD_DIM / 2] of rotary positions (Su et al. 2021, arXiv 2104.09864)."""
     frequency = base ** (-torch.arange(0, HEAD_DIM, 2, device=device, dtype=torch.float32) / HEAD_DIM)
     angle = torch.arange(length, device=device, dtype=torch.float32)[:, None] * frequency[None, :]

@@ -1,49 +1,32 @@
 """The whole way from text and an emotion to a waveform: the only file that knows every room.
 
-`EmoTTS.from_pretrained()` loads the bundled model; `synthesize` gives one `Result`, `stream` gives it in chunks, sentence by sentence.
+`EmoTTS.from_pretrained()` loads the bundled model; `synthesize` gives one `Result`, `stream` gives it in chunks.
 """
 
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from emotts.acoustic.model import AcousticModel, Condition
-from emotts.audio import SPEC, save_audio
+from emotts.audio import LOG_FLOOR, SPEC, save_audio
 from emotts.checkpoint import CheckpointError, load_checkpoint
-from emotts.emotion.labels import DIMENSIONS, LABEL_INDEX, LABELS
-from emotts.emotion.space import EmotionInput
 from emotts.emotion.spec import EmotionSpec, parse_emotion
-from emotts.text import Segment, text_to_segments
+from emotts.request import Request, VoiceCard, emotion_input, unknown_voice
+from emotts.text import Segment, phonemize, text_to_segments
 from emotts.text.symbols import encode, is_pause
 
-SPEED_RANGE = (0.4, 2.5)
-PITCH_RANGE_ST = (-12.0, 12.0)
-GUIDANCE_RANGE = (0.0, 5.0)
-STEPS_RANGE = (0, 64)
 PROSODY_STEPS = 6
 LIMIT_KNEE = 0.85  # waveforms above this amplitude are bent towards 1 in place of being clipped
 FADE_S = 0.004
 FIRST_MAX_CHARS = 90  # a long first sentence is cut sooner, so that something is heard sooner
-
-
-@dataclass(frozen=True)
-class VoiceCard:
-    """A named voice and where it comes from."""
-
-    name: str
-    gender: str = ""
-    accent: str = ""
-    teacher: str = ""
-    licence: str = ""
-    description: str = ""
 
 
 @dataclass
@@ -51,7 +34,7 @@ class Chunk:
     """A piece of speech: waveform [L] with what was said in it, frame by frame.
 
     Attributes:
-        waveform: float32 [L] in [-1, 1], the pause after it included.
+        waveform: float32 [T * hop] in [-1, 1], the pause after it included.
         text: the part of the text that it speaks.
         tokens: phoneme tokens [N]; durations: frames of each [N].
         f0: Hz per frame [T], 0 unvoiced; mel: natural log magnitudes [T, M].
@@ -91,27 +74,14 @@ class Result:
         save_audio(path, self.waveform, self.sample_rate)
 
 
-@dataclass(frozen=True)
-class Request:
-    """A checked synthesis request without its text."""
-
-    emotion: EmotionSpec
-    voice: str
-    speed: float
-    pitch: float
-    steps: int
-    prosody_steps: int
-    guidance: float
-    temperature: float
-    seed: int
-
-
 class EmoTTS:
     """Text and an emotion in, expressive speech out."""
 
     sample_rate = SPEC.sample_rate
 
-    def __init__(self, acoustic: AcousticModel, vocoder: nn.Module, metadata: dict[str, Any], device: str = "cpu") -> None:
+    def __init__(
+        self, acoustic: AcousticModel, vocoder: nn.Module, metadata: dict[str, Any], device: str = "cpu"
+    ) -> None:
         self.device = torch.device(device)
         self.acoustic = acoustic.to(self.device).eval()
         self.vocoder = vocoder.to(self.device).eval()
@@ -135,9 +105,10 @@ class EmoTTS:
         acoustic, vocoder = modules.get("acoustic"), modules.get("vocoder")
         if not isinstance(acoustic, AcousticModel) or vocoder is None:
             raise CheckpointError(
-                f"{folder} must hold the modules acoustic and vocoder; it holds {', '.join(sorted(modules)) or 'none'}. "
-                "Point --checkpoint at a whole model."
+                f"{folder} must hold the modules acoustic and vocoder; it holds {', '.join(sorted(modules)) or 'none'}."
+                " Point --checkpoint at a whole model."
             )
+        phonemize("ready")  # reads the lexicon, so that the first sentence does not wait for it
         return cls(acoustic, vocoder, metadata, device)
 
     def describe(self) -> list[tuple[str, int]]:
@@ -146,10 +117,22 @@ class EmoTTS:
         return [*rows, ("vocoder", _count(self.vocoder)), ("all", _count(self.acoustic) + _count(self.vocoder))]
 
     def synthesize(
-        self, text: str, *, emotion: str | EmotionSpec | None = None, voice: str | None = None, arousal: float | None = None,
-        valence: float | None = None, dominance: float | None = None, speed: float = 1.0, pitch: float = 0.0, steps: int | None = None,
-        prosody_steps: int = PROSODY_STEPS, guidance: float = 1.0, temperature: float | None = None, seed: int | None = None,
-    ) -> Result:  # fmt: skip
+        self,
+        text: str,
+        *,
+        emotion: str | EmotionSpec | None = None,
+        voice: str | None = None,
+        arousal: float | None = None,
+        valence: float | None = None,
+        dominance: float | None = None,
+        speed: float = 1.0,
+        pitch: float = 0.0,
+        steps: int | None = None,
+        prosody_steps: int = PROSODY_STEPS,
+        guidance: float = 1.0,
+        temperature: float | None = None,
+        seed: int | None = None,
+    ) -> Result:
         """Speak `text` with an emotion.
 
         Args:
@@ -166,118 +149,138 @@ class EmoTTS:
             ValueError: an unknown voice or label, a number out of range, or a text with nothing speakable.
         """
         started = time.perf_counter()
-        request = self.check(
+        request = self.request(
             emotion, voice, arousal, valence, dominance, speed, pitch, steps, prosody_steps, guidance, temperature, seed
         )
-        chunks = list(self._chunks(text, request))
-        waveform = np.concatenate([chunk.waveform for chunk in chunks])
-        return Result(
-            waveform=waveform,
-            sample_rate=self.sample_rate,
-            text=text,
-            voice=request.voice,
-            emotion=request.emotion,
-            seed=request.seed,
-            rtf=(time.perf_counter() - started) / (len(waveform) / self.sample_rate),
-            tokens=[token for chunk in chunks for token in chunk.tokens],
-            durations=[duration for chunk in chunks for duration in chunk.durations],
-            f0=np.concatenate([chunk.f0 for chunk in chunks]),
-            mel=np.concatenate([chunk.mel for chunk in chunks]),
-        )
+        chunks = list(self.speak(text, request))
+        return join(chunks, text, request, time.perf_counter() - started)
 
     def stream(
-        self, text: str, *, emotion: str | EmotionSpec | None = None, voice: str | None = None, arousal: float | None = None,
-        valence: float | None = None, dominance: float | None = None, speed: float = 1.0, pitch: float = 0.0, steps: int | None = None,
-        prosody_steps: int = PROSODY_STEPS, guidance: float = 1.0, temperature: float | None = None, seed: int | None = None,
-    ) -> Iterator[Chunk]:  # fmt: skip
-        """Yield the speech in chunks as they are ready; joined, they equal `synthesize` with the same seed.
+        self,
+        text: str,
+        *,
+        emotion: str | EmotionSpec | None = None,
+        voice: str | None = None,
+        arousal: float | None = None,
+        valence: float | None = None,
+        dominance: float | None = None,
+        speed: float = 1.0,
+        pitch: float = 0.0,
+        steps: int | None = None,
+        prosody_steps: int = PROSODY_STEPS,
+        guidance: float = 1.0,
+        temperature: float | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Chunk]:
+        """Yield the speech in chunks as they are ready, in bounded memory; joined, they equal `synthesize`.
 
         Arguments and errors are those of `synthesize`; the request is checked before the first chunk is asked for.
         """
-        request = self.check(
+        request = self.request(
             emotion, voice, arousal, valence, dominance, speed, pitch, steps, prosody_steps, guidance, temperature, seed
         )
-        return self._chunks(text, request)
+        return self.speak(text, request)
 
-    def check(
-        self, emotion: str | EmotionSpec | None = None, voice: str | None = None, arousal: float | None = None,
-        valence: float | None = None, dominance: float | None = None, speed: float = 1.0, pitch: float = 0.0, steps: int | None = None,
-        prosody_steps: int = PROSODY_STEPS, guidance: float = 1.0, temperature: float | None = None, seed: int | None = None,
-    ) -> Request:  # fmt: skip
-        """Check a request and fill in the defaults.
-
-        Raises:
-            ValueError: naming the argument, what was expected, and what came.
-        """
-        spec = parse_emotion(emotion, arousal, valence, dominance)
+    def request(
+        self,
+        emotion: str | EmotionSpec | None = None,
+        voice: str | None = None,
+        arousal: float | None = None,
+        valence: float | None = None,
+        dominance: float | None = None,
+        speed: float = 1.0,
+        pitch: float = 0.0,
+        steps: int | None = None,
+        prosody_steps: int = PROSODY_STEPS,
+        guidance: float = 1.0,
+        temperature: float | None = None,
+        seed: int | None = None,
+    ) -> Request:
+        """Check a request and fill in the defaults; arguments and errors are those of `synthesize`."""
         name = self.default_voice if voice is None else voice
         if name not in self.acoustic.voices.names:
             raise ValueError(unknown_voice(name, self.acoustic.voices.names))
-        _in_range("speed", speed, *SPEED_RANGE)
-        _in_range("pitch", pitch, *PITCH_RANGE_ST)
-        _in_range("guidance", guidance, *GUIDANCE_RANGE)
-        steps = self.default_steps if steps is None else steps
-        _in_range("steps", steps, *STEPS_RANGE)
-        _in_range("prosody_steps", prosody_steps, *STEPS_RANGE)
-        temperature = self.default_temperature if temperature is None else temperature
-        _in_range("temperature", temperature, 0.0, 2.0)
-        seed = secrets.randbelow(2**31) if seed is None else seed
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise ValueError(f"seed must be a whole number from 0 to 2^63 - 1; got {seed!r}.")
-        return Request(spec, name, speed, pitch, int(steps), int(prosody_steps), guidance, temperature, seed)
+        return Request(
+            emotion=parse_emotion(emotion, arousal, valence, dominance),
+            voice=name,
+            speed=speed,
+            pitch=pitch,
+            steps=self.default_steps if steps is None else steps,
+            prosody_steps=prosody_steps,
+            guidance=guidance,
+            temperature=self.default_temperature if temperature is None else temperature,
+            seed=secrets.randbelow(2**31) if seed is None else seed,
+        )
 
-    def _chunks(self, text: str, request: Request) -> Iterator[Chunk]:
+    def speak(self, text: str, request: Request) -> Iterator[Chunk]:
+        """Yield the chunks of a checked request.
+
+        Raises:
+            ValueError: the text is no text, or nothing in it can be spoken.
+        """
+        if not isinstance(text, str):
+            raise ValueError(f"text must be a string; got {type(text).__name__}.")
         for number, segment in enumerate(text_to_segments(text, first_max_chars=FIRST_MAX_CHARS)):
-            yield self._speak(segment, request, number)
+            yield self._speak_segment(segment, request, number)
 
     @torch.inference_mode()
-    def _speak(self, segment: Segment, request: Request, number: int) -> Chunk:
+    def _speak_segment(self, segment: Segment, request: Request, number: int) -> Chunk:
         """Speak one segment; its noise depends on the seed and its number alone."""
-        pause = np.zeros(round((segment.pause_after_s or 0.0) * self.sample_rate), np.float32)
+        n_pause = round((segment.pause_after_s or 0.0) * SPEC.frame_rate)
         if not segment.tokens:
-            return Chunk(pause, segment.text, [], [], np.zeros(0, np.float32), np.zeros((0, SPEC.n_mels), np.float32))
+            return _with_pause(Chunk(_silence(0), segment.text, [], [], _silence(0), _silent_mel(0)), n_pause)
         condition = self._condition(segment.tokens, request)
         minimum = torch.tensor([[0 if is_pause(token) else 1 for token in segment.tokens]], device=self.device)
-        generator = torch.Generator().manual_seed(request.seed * 1_000_003 + number & (2**63 - 1))
+        generator = torch.Generator().manual_seed((request.seed * 1_000_003 + number) % 2**63)
         prosody = self.acoustic.sample_prosody(
-            condition, minimum, generator=generator, steps=request.prosody_steps, guidance_scale=request.guidance,
-            speed=request.speed, pitch_st=request.pitch,
-        )  # fmt: skip
+            condition,
+            minimum,
+            generator=generator,
+            steps=request.prosody_steps,
+            guidance_scale=request.guidance,
+            speed=request.speed,
+            pitch_st=request.pitch,
+        )
         mel = self.acoustic.sample_mel(
-            condition, prosody, generator=generator, steps=request.steps, guidance_scale=request.guidance,
+            condition,
+            prosody,
+            generator=generator,
+            steps=request.steps,
+            guidance_scale=request.guidance,
             temperature=request.temperature,
-        )  # fmt: skip
-        waveform = self.vocoder(mel, prosody.f0, generator=generator)
-        speech = soften(_fade(waveform[0].float().cpu().numpy()))
-        return Chunk(
-            np.concatenate([speech, pause]), segment.text, list(segment.tokens), prosody.durations[0].tolist(),
-            prosody.f0[0].cpu().numpy(), mel[0].cpu().numpy(),
-        )  # fmt: skip
+        )
+        waveform = self.vocoder(mel, prosody.f0, generator=generator)[0].float().cpu().numpy()
+        durations, f0 = prosody.durations[0].tolist(), prosody.f0[0].cpu().numpy()
+        chunk = Chunk(soften(_fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy())
+        return _with_pause(chunk, n_pause)
 
     def _condition(self, tokens: list[str], request: Request) -> Condition:
         phonemes, stresses = encode(tokens)
-        voice = torch.tensor([self.acoustic.voices.index(request.voice)])
         condition = Condition(
-            torch.tensor([phonemes]), torch.tensor([stresses]), torch.tensor([len(tokens)]), voice, emotion_input(request.emotion, len(tokens))
+            phonemes=torch.tensor([phonemes]),
+            stresses=torch.tensor([stresses]),
+            lengths=torch.tensor([len(tokens)]),
+            voice=torch.tensor([self.acoustic.voices.index(request.voice)]),
+            emotion=emotion_input(request.emotion, len(tokens)),
         )
         return condition.to(self.device)
 
 
-def emotion_input(spec: EmotionSpec, n_tokens: int) -> EmotionInput:
-    """Turn a specification into the model's input, the same for each of N tokens, with B = 1."""
-    labels = torch.zeros(len(LABELS))
-    if spec.label is not None and spec.label != "neutral":
-        labels[LABEL_INDEX[spec.label]] = spec.intensity
-    values = [getattr(spec, name) for name in DIMENSIONS]
-
-    def per_token(value: Tensor) -> Tensor:
-        return value.expand(1, n_tokens, *value.shape).contiguous()
-
-    return EmotionInput(
-        labels=per_token(labels),
-        label_known=per_token(torch.tensor(spec.label is not None)),
-        avd=per_token(torch.tensor([0.0 if value is None else float(value) for value in values])),
-        avd_known=per_token(torch.tensor([value is not None for value in values])),
+def join(chunks: Sequence[Chunk], text: str, request: Request, seconds: float) -> Result:
+    """Join the chunks of one request, which took `seconds` to make."""
+    waveform = np.concatenate([chunk.waveform for chunk in chunks])
+    return Result(
+        waveform=waveform,
+        sample_rate=SPEC.sample_rate,
+        text=text,
+        voice=request.voice,
+        emotion=request.emotion,
+        seed=request.seed,
+        rtf=seconds * SPEC.sample_rate / max(1, len(waveform)),
+        tokens=[token for chunk in chunks for token in chunk.tokens],
+        durations=[duration for chunk in chunks for duration in chunk.durations],
+        f0=np.concatenate([chunk.f0 for chunk in chunks]),
+        mel=np.concatenate([chunk.mel for chunk in chunks]),
     )
 
 
@@ -298,21 +301,34 @@ def bundled_checkpoint() -> Path:
     )
 
 
-def unknown_voice(name: str, names: list[str]) -> str:
-    """Return the message for a voice that does not exist, with the nearest one that does."""
-    import difflib
-
-    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
-    hint = f' Did you mean "{near[0]}"?' if near else " See `emotts voices`."
-    return f"voice must be one of {', '.join(names)}; got {str(name)[:60]!r}.{hint}"
-
-
 def soften(waveform: np.ndarray) -> np.ndarray:
     """Bend amplitudes above LIMIT_KNEE smoothly below 1; quieter samples pass unchanged."""
     room = 1.0 - LIMIT_KNEE
     over = np.abs(waveform) > LIMIT_KNEE
     bent = np.sign(waveform) * (LIMIT_KNEE + room * np.tanh((np.abs(waveform) - LIMIT_KNEE) / room))
     return np.where(over, bent, waveform).astype(np.float32)
+
+
+def _with_pause(chunk: Chunk, n_frames: int) -> Chunk:
+    """Add whole frames of silence at the end, as one more token `<sil>`."""
+    if n_frames == 0:
+        return chunk
+    return Chunk(
+        np.concatenate([chunk.waveform, _silence(n_frames * SPEC.hop_length)]),
+        chunk.text,
+        [*chunk.tokens, "<sil>"],
+        [*chunk.durations, n_frames],
+        np.concatenate([chunk.f0, _silence(n_frames)]),
+        np.concatenate([chunk.mel, _silent_mel(n_frames)]),
+    )
+
+
+def _silence(length: int) -> np.ndarray:
+    return np.zeros(length, np.float32)
+
+
+def _silent_mel(n_frames: int) -> np.ndarray:
+    return np.full((n_frames, SPEC.n_mels), np.log(LOG_FLOOR), np.float32)
 
 
 def _fade(waveform: np.ndarray) -> np.ndarray:
@@ -326,8 +342,3 @@ def _fade(waveform: np.ndarray) -> np.ndarray:
 
 def _count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
-
-
-def _in_range(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{name} must be a number from {low:g} to {high:g}; got {value!r}.")

@@ -90,9 +90,16 @@ class ProsodyModel(nn.Module):
     residual_std: Tensor
 
     def __init__(
-        self, content: int, speaker: int, emotion: int, channels: int = 192, prior: str = "ccacc", flow: str = "cacc",
-        frame_channels: int = 96, dropout: float = 0.1,
-    ) -> None:  # fmt: skip
+        self,
+        content: int,
+        speaker: int,
+        emotion: int,
+        channels: int = 192,
+        prior: str = "ccacc",
+        flow: str = "cacc",
+        frame_channels: int = 96,
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__()
         n = len(FEATURES)
         condition = speaker + emotion
@@ -127,7 +134,9 @@ class ProsodyModel(nn.Module):
         x = self.flow_enter(torch.cat([x_t, hidden], dim=-1))
         return self.flow_head(self.flow_blocks(x, mask, torch.cat([condition, time.to(condition.dtype)], dim=-1)))
 
-    def frames(self, hidden: Tensor, speaker: Tensor, durations: Tensor, index: Tensor, contour: Tensor, mask: Tensor) -> Tensor:
+    def frames(
+        self, hidden: Tensor, speaker: Tensor, durations: Tensor, index: Tensor, contour: Tensor, mask: Tensor
+    ) -> Tensor:
         """Return voicing logit and contour correction (units of 0.1 octave) per frame [B, T, 2].
 
         Args:
@@ -149,9 +158,16 @@ class ProsodyModel(nn.Module):
 
 
 def finish_reading(
-    model: ProsodyModel, features: Tensor, hidden: Tensor, speaker: Tensor, mean_log_f0: Tensor, mask: Tensor, minimum: Tensor,
-    speed: float = 1.0, pitch_st: float = 0.0,
-) -> Prosody:  # fmt: skip
+    model: ProsodyModel,
+    features: Tensor,
+    hidden: Tensor,
+    speaker: Tensor,
+    mean_log_f0: Tensor,
+    mask: Tensor,
+    minimum: Tensor,
+    speed: float = 1.0,
+    pitch_st: float = 0.0,
+) -> Prosody:
     """Turn normalised token features [B, N, F] into durations, F0 and energy.
 
     Args:

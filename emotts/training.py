@@ -1,11 +1,10 @@
 """The training loop: one step function of (batch, step), schedule, EMA, logs, and checkpoints that resume to the bit.
 
-Comes in: a model, a function that gives the batch of a step, a loss. Goes out: trained weights (raw and averaged), metrics.jsonl and
-TensorBoard events. Everything random is a function of (seed, step): a resumed run repeats an unbroken one exactly on a CPU.
+Comes in: a model, a function that gives the batch of a step, a loss. Goes out: trained weights (raw and averaged), metrics.jsonl
+and TensorBoard events. Everything random is a function of (seed, step): a resumed run repeats an unbroken one exactly on a CPU.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -43,9 +42,19 @@ class Trainer(Generic[BatchT]):
     """Train one module on one device, or on several through accelerate."""
 
     def __init__(
-        self, model: nn.Module, output: str | Path, schedule: Schedule, seed: int = 0, weight_decay: float = 0.01, clip_norm: float = 1.0,
-        ema_decay: float = 0.999, precision: str = "bf16", log_every: int = 50, save_minutes: float = 5.0, device: str | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: nn.Module,
+        output: str | Path,
+        schedule: Schedule,
+        seed: int = 0,
+        weight_decay: float = 0.01,
+        clip_norm: float = 1.0,
+        ema_decay: float = 0.999,
+        precision: str = "bf16",
+        log_every: int = 50,
+        save_minutes: float = 5.0,
+        device: str | None = None,
+    ) -> None:
         """Prepare optimiser, average and logs.
 
         Args:
@@ -65,9 +74,13 @@ class Trainer(Generic[BatchT]):
         self.output.mkdir(parents=True, exist_ok=True)
         self.schedule, self.seed, self.clip_norm = schedule, seed, clip_norm
         self.log_every, self.save_minutes = log_every, save_minutes
-        optimizer = torch.optim.AdamW(_decay_groups(model, weight_decay), lr=schedule.learning_rate, betas=(0.9, 0.98), fused=True)
+        optimizer = torch.optim.AdamW(
+            _decay_groups(model, weight_decay), lr=schedule.learning_rate, betas=(0.9, 0.98), fused=True
+        )
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.ema = EMAModel(self._bare().parameters(), decay=ema_decay, use_ema_warmup=True, inv_gamma=1.0, power=0.75, foreach=True)
+        self.ema = EMAModel(
+            self._bare().parameters(), decay=ema_decay, use_ema_warmup=True, inv_gamma=1.0, power=0.75, foreach=True
+        )
         self.ema.to(self.accelerator.device)
         self.step = 0
         self.seconds = 0.0
@@ -82,10 +95,13 @@ class Trainer(Generic[BatchT]):
         return self.accelerator.device
 
     def fit(
-        self, batch_of: Callable[[int], BatchT], losses_of: Callable[[Any, BatchT, torch.Generator], dict[str, Tensor]],
-        total: Callable[[dict[str, Tensor]], Tensor], max_minutes: float | None = None,
+        self,
+        batch_of: Callable[[int], BatchT],
+        losses_of: Callable[[Any, BatchT, torch.Generator], dict[str, Tensor]],
+        total: Callable[[dict[str, Tensor]], Tensor],
+        max_minutes: float | None = None,
         on_save: Callable[["Trainer[BatchT]"], None] | None = None,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Run until the schedule's last step or for `max_minutes`; returns whether the last step was reached.
 
         Args:
@@ -105,7 +121,9 @@ class Trainer(Generic[BatchT]):
             losses, gradient_norm = self._one_step(batch_of(self.step), losses_of, total)
             bad = 0 if losses is not None else bad + 1
             if bad >= MAX_BAD_STEPS:
-                raise FloatingPointError(f"{MAX_BAD_STEPS} steps in a row had a loss that is not finite; lower the learning rate.")
+                raise FloatingPointError(
+                    f"{MAX_BAD_STEPS} steps in a row had a loss that is not finite; lower the learning rate."
+                )
             if losses is not None:
                 counted += 1
                 for name, value in (losses | {"gradient_norm": gradient_norm}).items():
@@ -127,9 +145,11 @@ class Trainer(Generic[BatchT]):
         return self.step >= self.schedule.max_steps
 
     def _one_step(
-        self, batch: BatchT, losses_of: Callable[[Any, BatchT, torch.Generator], dict[str, Tensor]],
+        self,
+        batch: BatchT,
+        losses_of: Callable[[Any, BatchT, torch.Generator], dict[str, Tensor]],
         total: Callable[[dict[str, Tensor]], Tensor],
-    ) -> tuple[dict[str, float] | None, float]:  # fmt: skip
+    ) -> tuple[dict[str, float] | None, float]:
         """Take one optimiser step; None where the loss or its gradient is not finite and the step was left out."""
         state = self.seed * 1_000_003 + self.step
         torch.manual_seed(state)  # dropout
@@ -146,7 +166,9 @@ class Trainer(Generic[BatchT]):
             return None, float("nan")
         self.optimizer.step()
         self.ema.step(self._bare().parameters())
-        return {name: float(value.detach()) for name, value in losses.items()} | {"loss": float(loss.detach())}, float(norm)
+        return {name: float(value.detach()) for name, value in losses.items()} | {"loss": float(loss.detach())}, float(
+            norm
+        )
 
     def log(self, values: Mapping[str, float], prefix: str = "train") -> None:
         """Append values to metrics.jsonl and to TensorBoard."""
@@ -186,7 +208,7 @@ class Trainer(Generic[BatchT]):
         }
         temporary = self.output / f".{name}.tmp"
         torch.save(state, temporary)
-        os.replace(temporary, self.output / name)
+        temporary.replace(self.output / name)
 
     def _resume(self, name: str = "state.pt") -> None:
         path = self.output / name
@@ -199,7 +221,9 @@ class Trainer(Generic[BatchT]):
         self.ema.to(self.device)
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         if state["seed"] != self.seed:
-            raise ValueError(f"{path} was made with seed {state['seed']}, this run asks for {self.seed}; use another output folder.")
+            raise ValueError(
+                f"{path} was made with seed {state['seed']}, this run asks for {self.seed}; use another output folder."
+            )
 
 
 class _Averaged:

@@ -39,7 +39,9 @@ def main(config: DictConfig) -> None:
         keep_voices(modules["acoustic"][1], list(config.voices))
         modules["acoustic"][0]["voices"] = list(config.voices)
     known = {info.name: asdict(info) for path in config.voice_classes for info in get_class(path).voices.values()}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     metadata = {
         "name": "emotts-simulated-en",
         "licence": "Apache-2.0",

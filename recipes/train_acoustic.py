@@ -59,7 +59,9 @@ def validate(trainer: Trainer[Batch], corpus: Corpus, plan: BatchPlan, config: D
         for step in range(VALID_BATCHES):
             batch = collate([corpus.utterance(i) for i in plan.indices(step)])
             generator = torch.Generator().manual_seed(step)
-            losses = acoustic_losses(model, condition_of(batch).to(trainer.device), target_of(batch).to(trainer.device), generator, dropout)
+            losses = acoustic_losses(
+                model, condition_of(batch).to(trainer.device), target_of(batch).to(trainer.device), generator, dropout
+            )
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value) / VALID_BATCHES
     trainer.log(sums, prefix="valid")
@@ -71,7 +73,12 @@ def export(trainer: Trainer[Batch], config: DictConfig) -> None:
     from emotts.checkpoint import save_checkpoint
 
     with trainer.averaged() as model:
-        metadata = {"recipe": "train_acoustic", "steps": trainer.step, "minutes": round(trainer.seconds / 60.0, 1), "seed": config.seed}
+        metadata = {
+            "recipe": "train_acoustic",
+            "steps": trainer.step,
+            "minutes": round(trainer.seconds / 60.0, 1),
+            "seed": config.seed,
+        }
         modules = {"acoustic": (OmegaConf.to_container(config.acoustic, resolve=True), model)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 
@@ -85,12 +92,26 @@ def main(config: DictConfig) -> None:
     model = build(config, voices)
     set_statistics(model, corpus)
     parameters = {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
-    print(json.dumps({"utterances": len(corpus), "hours": round(sum(r.n_frames for r in corpus.rows) / 93.75 / 3600, 2), **parameters}))
+    print(
+        json.dumps(
+            {
+                "utterances": len(corpus),
+                "hours": round(sum(r.n_frames for r in corpus.rows) / 93.75 / 3600, 2),
+                **parameters,
+            }
+        )
+    )
 
     trainer: Trainer[Batch] = Trainer(
-        model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
-        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
-    )  # fmt: skip
+        model,
+        config.output,
+        hydra.utils.instantiate(config.schedule),
+        config.seed,
+        precision=config.precision,
+        log_every=config.log_every,
+        save_minutes=config.save_minutes,
+        device=config.device,
+    )
     # Registers follow the corpus even in a resumed run, for it may have gained voices since.
     model.voices.mean_log_f0.copy_(torch.tensor([corpus.mean_log_f0[name] for name in corpus.voices]))
     plan = BatchPlan([r.n_frames for r in corpus.rows], config.max_frames, config.seed)
@@ -101,7 +122,9 @@ def main(config: DictConfig) -> None:
         return collate([corpus.utterance(i) for i in plan.indices(step)])
 
     def losses_of(model: AcousticModel, batch: Batch, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        return acoustic_losses(model, condition_of(batch).to(trainer.device), target_of(batch).to(trainer.device), generator, dropout)
+        return acoustic_losses(
+            model, condition_of(batch).to(trainer.device), target_of(batch).to(trainer.device), generator, dropout
+        )
 
     def on_save(trainer: Trainer[Batch]) -> None:
         validate(trainer, valid, valid_plan, config)

@@ -80,6 +80,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         modules = {name: (config, build(config, name)) for name, config in tiny_configs().items()}
     acoustic = modules["acoustic"][1]
+    acoustic.voices.mean_log_f0.copy_(torch.tensor([7.6, 6.9]))  # 194 and 119 Hz
     acoustic.mel_mean.fill_(-5.0)  # quiet noise rather than a roar
     acoustic.prosody.mean.copy_(torch.tensor([1.8, 0.0, 0.0, -2.0]))  # six frames a token
     metadata = {"name": "tiny", "recipe": "tests/conftest.py", "licence": "CC0-1.0", "voices": VOICES}

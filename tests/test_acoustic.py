@@ -33,11 +33,15 @@ def tiny_model(seed: int = 0) -> AcousticModel:
 def condition(batch: int = 2, tokens: int = 6, seed: int = 0) -> Condition:
     generator = torch.Generator().manual_seed(seed)
     emotion = EmotionInput(
-        torch.zeros(batch, tokens, len(LABELS)), torch.ones(batch, tokens, dtype=torch.bool),
-        torch.zeros(batch, tokens, 3), torch.zeros(batch, tokens, 3, dtype=torch.bool),
-    )  # fmt: skip
+        torch.zeros(batch, tokens, len(LABELS)),
+        torch.ones(batch, tokens, dtype=torch.bool),
+        torch.zeros(batch, tokens, 3),
+        torch.zeros(batch, tokens, 3, dtype=torch.bool),
+    )
     ids = torch.randint(1, 20, (batch, tokens), generator=generator)
-    return Condition(ids, torch.zeros_like(ids), torch.full((batch,), tokens), torch.zeros(batch, dtype=torch.int64), emotion)
+    return Condition(
+        ids, torch.zeros_like(ids), torch.full((batch,), tokens), torch.zeros(batch, dtype=torch.int64), emotion
+    )
 
 
 def pad(c: Condition, extra: int) -> Condition:
@@ -77,10 +81,15 @@ def test_the_longer_neighbour_in_a_batch_changes_nothing():
     f0 = torch.full((2, 16), 150.0)
     both = model.sample_mel(c, Prosody(durations, f0, torch.zeros(2, 6)), generator=torch.Generator(), steps=0)
     one = Condition(
-        c.phonemes[1:], c.stresses[1:], c.lengths[1:], c.voice[1:],
+        c.phonemes[1:],
+        c.stresses[1:],
+        c.lengths[1:],
+        c.voice[1:],
         EmotionInput(c.emotion.labels[1:], c.emotion.label_known[1:], c.emotion.avd[1:], c.emotion.avd_known[1:]),
-    )  # fmt: skip
-    alone = model.sample_mel(one, Prosody(durations[1:], f0[1:, :9], torch.zeros(1, 6)), generator=torch.Generator(), steps=0)
+    )
+    alone = model.sample_mel(
+        one, Prosody(durations[1:], f0[1:, :9], torch.zeros(1, 6)), generator=torch.Generator(), steps=0
+    )
     torch.testing.assert_close(both[1:, :9], alone, atol=1e-4, rtol=1e-4)
 
 
@@ -150,7 +159,14 @@ def target(c: Condition) -> Target:
     b, n = c.phonemes.shape
     durations = torch.full((b, n), 4)
     t = 4 * n
-    return Target(durations, torch.randn(b, n, 4), torch.ones(b, n, 4), torch.full((b, t), 120.0), torch.zeros(b, t), torch.randn(b, t, 10))
+    return Target(
+        durations,
+        torch.randn(b, n, 4),
+        torch.ones(b, n, 4),
+        torch.full((b, t), 120.0),
+        torch.zeros(b, t),
+        torch.randn(b, t, 10),
+    )
 
 
 def test_training_lowers_every_loss_on_one_batch():
@@ -174,7 +190,9 @@ def test_training_lowers_every_loss_on_one_batch():
 
 def test_every_parameter_gets_a_gradient():
     model, c = tiny_model().train(), condition()
-    total(acoustic_losses(model, c, target(c), torch.Generator().manual_seed(0), Dropout(0.5, 0.5, 0.5, 0.5, 0.5))).backward()
+    total(
+        acoustic_losses(model, c, target(c), torch.Generator().manual_seed(0), Dropout(0.5, 0.5, 0.5, 0.5, 0.5))
+    ).backward()
     missing = [name for name, p in model.named_parameters() if p.grad is None]
     assert not missing
 
@@ -182,7 +200,9 @@ def test_every_parameter_gets_a_gradient():
 def test_dropout_forgets_at_the_stated_rates():
     c = condition(batch=4000, tokens=1)
     c.emotion.avd_known[:] = True
-    dropped, keep = draw_dropout(c, Dropout(emotion=0.1, label=0.3, dimension=0.2, voice=0.05, content=0.15), torch.Generator().manual_seed(0))
+    dropped, keep = draw_dropout(
+        c, Dropout(emotion=0.1, label=0.3, dimension=0.2, voice=0.05, content=0.15), torch.Generator().manual_seed(0)
+    )
     rates = {
         "label": (1 - float(dropped.emotion.label_known.float().mean()), 1 - 0.9 * 0.7),
         "dimension": (1 - float(dropped.emotion.avd_known.float().mean()), 1 - 0.9 * 0.8),

@@ -30,11 +30,24 @@ def write_corpus(folder, n=12):
         label = [None, "neutral", "happy"][i % 3]
         rows.append(
             {
-                "id": name, "audio": f"{name}.flac", "text": "Hi.", "voice": "ab"[i % 2], "language": "en-us", "phonemes": TOKENS,
-                "durations": durations, "label": label, "intensity": 0.8 if label == "happy" else 0.0, "arousal": 0.25, "valence": 0.25,
-                "dominance": 0.25, "split": "train", "licence": "CC0", "n_frames": frames, "duration_s": frames * 256 / 24000,
+                "id": name,
+                "audio": f"{name}.flac",
+                "text": "Hi.",
+                "voice": "ab"[i % 2],
+                "language": "en-us",
+                "phonemes": TOKENS,
+                "durations": durations,
+                "label": label,
+                "intensity": 0.8 if label == "happy" else 0.0,
+                "arousal": 0.25,
+                "valence": 0.25,
+                "dominance": 0.25,
+                "split": "train",
+                "licence": "CC0",
+                "n_frames": frames,
+                "duration_s": frames * 256 / 24000,
                 "features": "features.safetensors",
-            }  # fmt: skip
+            }
         )
     save_file(features, folder / "features.safetensors")
     (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

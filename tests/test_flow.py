@@ -93,7 +93,14 @@ def test_times_lie_inside_and_follow_the_generator():
     assert torch.equal(first, sample_times(1000, torch.Generator().manual_seed(1)))
 
 
-@pytest.mark.parametrize("call", [lambda: time_grid(0), lambda: time_grid(4, 2.0), lambda: solve(lambda x, t: x, torch.zeros(1, 1, 1), time_grid(1), "rk9")])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: time_grid(0),
+        lambda: time_grid(4, 2.0),
+        lambda: solve(lambda x, t: x, torch.zeros(1, 1, 1), time_grid(1), "rk9"),
+    ],
+)
 def test_bad_arguments_are_refused(call):
     with pytest.raises(ValueError, match="must"):
         call()

@@ -17,8 +17,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("audio", "text"),
     ("layers",),
     ("content", "prosody", "emotion", "speaker", "acoustic.flow", "vocoder"),
-    ("acoustic.model", "checkpoint", "data", "metrics", "simulation"),
-    ("pipeline", "training", "plotting"),
+    ("acoustic.model", "checkpoint", "data", "metrics"),
+    ("request",),
+    ("pipeline", "training", "simulation"),
+    ("plotting",),
     ("cli", "demo", "recipes", "benchmarks", "tests"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -125,10 +127,10 @@ def test_rooms_have_no_cycles() -> None:
     graph = room_graph()
 
     def reaches(start: str, goal: str, seen: set[str]) -> bool:
-        for other in graph.get(start, ()):
-            if other == goal or (other not in seen and reaches(other, goal, seen | {other})):
-                return True
-        return False
+        return any(
+            other == goal or (other not in seen and reaches(other, goal, seen | {other}))
+            for other in graph.get(start, ())
+        )
 
     cyclic = [room for room in graph if reaches(room, room, {room})]
     assert not cyclic, cyclic

@@ -4,8 +4,16 @@ import pytest
 import torch
 
 from emotts.layers import (
-    HEAD_DIM, Attention, BlockStack, expand_tokens, frame_to_token, lengths_to_mask, mean_over, rotary_tables, rotate,
-)  # fmt: skip
+    HEAD_DIM,
+    Attention,
+    BlockStack,
+    expand_tokens,
+    frame_to_token,
+    lengths_to_mask,
+    mean_over,
+    rotary_tables,
+    rotate,
+)
 
 
 def test_frames_follow_durations():
@@ -58,7 +66,10 @@ def test_attention_equals_the_plain_formula():
         return y / torch.sqrt((y**2).mean(-1, keepdim=True) + 1e-6) * weight
 
     angle = torch.arange(5.0)[:, None] * 10_000.0 ** (-torch.arange(0, HEAD_DIM, 2) / HEAD_DIM)
-    q, k = (rotate(normed(y, w), angle.cos(), angle.sin()) for y, w in ((q, attention.norm_q.weight), (k, attention.norm_k.weight)))
+    q, k = (
+        rotate(normed(y, w), angle.cos(), angle.sin())
+        for y, w in ((q, attention.norm_q.weight), (k, attention.norm_k.weight))
+    )
     scores = (q @ k.transpose(-1, -2) / HEAD_DIM**0.5).masked_fill(~mask[:, None, None, :], float("-inf"))
     expected = attention.out((scores.softmax(-1) @ v).permute(0, 2, 1, 3).reshape(1, 5, -1))
     # The rotation runs in float32, hence 1e-5 in float64 arithmetic.

@@ -35,7 +35,9 @@ class VelocityEstimator(nn.Module):
         """
         n_frames = x_t.shape[1]
         odd = -n_frames % PATCH
-        x = F.pad(torch.cat([x_t.to(trunk.dtype), prior.to(trunk.dtype), trunk], dim=-1) * mask[:, :, None], (0, 0, 0, odd))
+        x = F.pad(
+            torch.cat([x_t.to(trunk.dtype), prior.to(trunk.dtype), trunk], dim=-1) * mask[:, :, None], (0, 0, 0, odd)
+        )
         patch_mask = F.pad(mask, (0, odd))[:, ::PATCH]
         x = self.enter(rearrange(x, "b (t p) c -> b t (p c)", p=PATCH))
         time = self.time(t)[:, None, :]

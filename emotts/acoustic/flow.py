@@ -13,7 +13,9 @@ from torch import Tensor
 Velocity = Callable[[Tensor, Tensor], Tensor]
 
 
-def sample_times(batch_size: int, generator: torch.Generator | None = None, device: torch.device | None = None) -> Tensor:
+def sample_times(
+    batch_size: int, generator: torch.Generator | None = None, device: torch.device | None = None
+) -> Tensor:
     """Draw t [B] in (0, 1) from a logit-normal, dense in the middle, where the velocity is hardest.
 
     Reference: Esser et al., "Scaling Rectified Flow Transformers" (2024), arXiv 2403.03206, section 3.1.
@@ -28,10 +30,11 @@ def interpolate(x_0: Tensor, x_1: Tensor, t: Tensor) -> Tensor:
 
 
 def skip_scale(t: Tensor) -> Tensor:
-    """Return the factor c(t) of x_t in the best linear guess of the velocity, for data of unit variance: c = (2t - 1) / (t^2 + (1 - t)^2).
+    """Return the factor c(t) of x_t in the best linear guess of the velocity, for data of unit variance.
 
-    A network that adds its output to c(t) x_t starts as the exact flow from white noise to white unit-variance data and
-    learns only what the data adds to that (compare Karras et al. 2022, arXiv 2206.00364, section 5).
+    c(t) = (2t - 1) / (t^2 + (1 - t)^2). A network that adds its output to c(t) x_t starts as the exact flow from white noise
+    to white unit-variance data and learns only what the data adds to that (compare Karras et al. 2022, arXiv 2206.00364,
+    section 5).
     """
     return (2.0 * t - 1.0) / (t**2 + (1.0 - t) ** 2)
 

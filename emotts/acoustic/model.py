@@ -42,7 +42,11 @@ class Condition:
 
     def to(self, device: torch.device) -> "Condition":
         return Condition(
-            self.phonemes.to(device), self.stresses.to(device), self.lengths.to(device), self.voice.to(device), self.emotion.to(device)
+            self.phonemes.to(device),
+            self.stresses.to(device),
+            self.lengths.to(device),
+            self.voice.to(device),
+            self.emotion.to(device),
         )
 
     def without_emotion(self) -> "Condition":
@@ -62,9 +66,16 @@ class MelTrunk(nn.Module):
     """Content, prosody, speaker and emotion to frame rows and the prior mel."""
 
     def __init__(
-        self, content: int, speaker: int, emotion: int, n_mels: int, channels: int = 256, token_layout: str = "cc", frame_layout: str = "cccc",
+        self,
+        content: int,
+        speaker: int,
+        emotion: int,
+        n_mels: int,
+        channels: int = 256,
+        token_layout: str = "cc",
+        frame_layout: str = "cccc",
         dropout: float = 0.05,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.token_enter = nn.Linear(content, channels)
         self.token_blocks = BlockStack(token_layout, channels, speaker + emotion, kernel_size=5, dropout=dropout)
@@ -73,16 +84,27 @@ class MelTrunk(nn.Module):
         self.head = nn.Linear(channels, n_mels)
 
     def forward(
-        self, content: Tensor, token_condition: Tensor, emotion: Tensor, prosody: Prosody, relative_log_f0: Tensor, token_mask: Tensor,
+        self,
+        content: Tensor,
+        token_condition: Tensor,
+        emotion: Tensor,
+        prosody: Prosody,
+        relative_log_f0: Tensor,
+        token_mask: Tensor,
         frame_mask: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return frame rows [B, T, C], prior mel [B, T, M] (normalised) and the utterance's condition [B, 1, D + E]."""
         index = frame_to_token(prosody.durations, frame_mask.shape[1])
         tokens = self.token_blocks(self.token_enter(content), token_mask, token_condition)
         voiced = (prosody.f0 > 0).float()
         frame = [relative_log_f0 * voiced, voiced, torch.gather(prosody.energy, 1, index)]
         x = torch.cat(
-            [expand_tokens(tokens, index), expand_tokens(emotion, index), torch.stack(frame, dim=-1), token_positions(prosody.durations, index)],
+            [
+                expand_tokens(tokens, index),
+                expand_tokens(emotion, index),
+                torch.stack(frame, dim=-1),
+                token_positions(prosody.durations, index),
+            ],
             dim=-1,
         )
         condition = mean_over(token_condition, token_mask)[:, None, :]
@@ -98,9 +120,16 @@ class AcousticModel(nn.Module):
     residual_std: Tensor
 
     def __init__(
-        self, voices: list[str], text_encoder: TextEncoder, emotion_space: EmotionSpace, prosody: ProsodyModel, trunk: MelTrunk,
-        estimator: VelocityEstimator, speaker_dim: int = 96, n_mels: int = 100,
-    ) -> None:  # fmt: skip
+        self,
+        voices: list[str],
+        text_encoder: TextEncoder,
+        emotion_space: EmotionSpace,
+        prosody: ProsodyModel,
+        trunk: MelTrunk,
+        estimator: VelocityEstimator,
+        speaker_dim: int = 96,
+        n_mels: int = 100,
+    ) -> None:
         super().__init__()
         self.voices = VoiceTable(voices, speaker_dim)
         self.text_encoder = text_encoder
@@ -114,7 +143,9 @@ class AcousticModel(nn.Module):
 
     def encode(self, condition: Condition, keep: Keep | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return content [B, N, C], speaker [B, D] and emotion [B, N, E]."""
-        content = self.text_encoder(condition.phonemes, condition.stresses, condition.mask, keep.content if keep else None)
+        content = self.text_encoder(
+            condition.phonemes, condition.stresses, condition.mask, keep.content if keep else None
+        )
         voice = condition.voice
         if keep is not None:
             voice = torch.where(keep.voice, voice, torch.full_like(voice, self.voices.unknown))
@@ -126,9 +157,17 @@ class AcousticModel(nn.Module):
 
     @torch.inference_mode()
     def sample_prosody(
-        self, condition: Condition, minimum: Tensor, *, generator: torch.Generator, steps: int = 8, guidance_scale: float = 1.0,
-        temperature: float = 1.0, speed: float = 1.0, pitch_st: float = 0.0,
-    ) -> Prosody:  # fmt: skip
+        self,
+        condition: Condition,
+        minimum: Tensor,
+        *,
+        generator: torch.Generator,
+        steps: int = 8,
+        guidance_scale: float = 1.0,
+        temperature: float = 1.0,
+        speed: float = 1.0,
+        pitch_st: float = 0.0,
+    ) -> Prosody:
         """Draw a reading.
 
         Args:
@@ -152,7 +191,9 @@ class AcousticModel(nn.Module):
         if steps > 0:
 
             def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-                outputs = [self.prosody.velocity(x_t, t, p[1], c, mask) for p, c in zip(priors, conditions, strict=True)]
+                outputs = [
+                    self.prosody.velocity(x_t, t, p[1], c, mask) for p, c in zip(priors, conditions, strict=True)
+                ]
                 output = outputs[0] if len(outputs) == 1 else guide(outputs[0], outputs[1], guidance_scale)
                 return skip_scale(t)[:, None, None] * x_t + output.float()
 
@@ -164,16 +205,30 @@ class AcousticModel(nn.Module):
 
     @torch.inference_mode()
     def sample_mel(
-        self, condition: Condition, prosody: Prosody, *, generator: torch.Generator, steps: int = 4, guidance_scale: float = 1.0,
+        self,
+        condition: Condition,
+        prosody: Prosody,
+        *,
+        generator: torch.Generator,
+        steps: int = 4,
+        guidance_scale: float = 1.0,
         temperature: float = 1.0,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """Draw a mel [B, T, M] (natural log magnitudes) for a reading; steps 0 returns the prior alone."""
         branches = [condition] if guidance_scale == 1.0 else [condition, condition.without_emotion()]
         frame_mask = lengths_to_mask(prosody.lengths, prosody.f0.shape[1])
         relative = self.relative_log_f0(prosody.f0, condition.voice)
         encoded = [self.encode(branch) for branch in branches]
         trunks = [
-            self.trunk(content, self.prosody.condition(speaker, emotion), emotion, prosody, relative, condition.mask, frame_mask)
+            self.trunk(
+                content,
+                self.prosody.condition(speaker, emotion),
+                emotion,
+                prosody,
+                relative,
+                condition.mask,
+                frame_mask,
+            )
             for content, speaker, emotion in encoded
         ]
         prior = trunks[0][1].float()

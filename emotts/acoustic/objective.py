@@ -41,7 +41,10 @@ class Target:
 
     def to(self, device: torch.device) -> "Target":
         return Target(
-            *(x.to(device) for x in (self.durations, self.features, self.feature_weight, self.f0, self.contour, self.mel))
+            *(
+                x.to(device)
+                for x in (self.durations, self.features, self.feature_weight, self.f0, self.contour, self.mel)
+            )
         )
 
 

@@ -1,6 +1,6 @@
-"""`emotts synthesize`: check every argument, then load the model, speak, write, report.
+"""`emotts synthesize`: check every argument, then load the model, speak chunk by chunk, write, report.
 
-Nothing is written before the speech is whole, and a file appears under its name only when it is complete.
+A file appears under its name only when it is complete, and memory does not grow with the text (a plot needs all of it).
 """
 
 import argparse
@@ -9,6 +9,9 @@ import json
 import os
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +19,15 @@ from typing import TYPE_CHECKING
 from emotts.emotion.spec import parse_emotion
 
 if TYPE_CHECKING:
-    from emotts.pipeline import Result
+    import numpy as np
+
+    from emotts.audio import AudioWriter
+    from emotts.pipeline import Chunk
+    from emotts.request import Request
 
 STDOUT = "-"
 MAX_TEXT_BYTES = 10_000_000
+LONG_TEXT_CHARS = 400  # from here on progress is worth showing
 
 
 def synthesize(arguments: argparse.Namespace) -> None:
@@ -35,11 +43,10 @@ def synthesize(arguments: argparse.Namespace) -> None:
     _check_output(arguments)
     _check_ranges(arguments)
 
-    from emotts.pipeline import EmoTTS
+    from emotts.pipeline import EmoTTS, join
 
     tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device)
-    result = tts.synthesize(
-        text,
+    request = tts.request(
         emotion=emotion,
         voice=arguments.voice,
         speed=arguments.speed,
@@ -48,15 +55,75 @@ def synthesize(arguments: argparse.Namespace) -> None:
         guidance=arguments.guidance,
         seed=arguments.seed,
     )
-    if arguments.output == STDOUT:
-        _write_to_stdout(result)
-    else:
-        result.save(arguments.output)
+    started = time.perf_counter()
+    kept: list[Chunk] = []
+    n_samples = 0
+    with _writer(arguments.output) as output:
+        for chunk in _show_progress(tts.speak(text, request), len(text)):
+            output.write(chunk.waveform)
+            n_samples += len(chunk.waveform)
+            if arguments.plot:
+                kept.append(chunk)
+    seconds = time.perf_counter() - started
     if arguments.plot:
         from emotts.plotting import plot_result
 
-        plot_result(result, arguments.plot)
-    _report(result, arguments)
+        plot_result(join(kept, text, request, seconds), arguments.plot)
+    duration_s = n_samples / tts.sample_rate
+    _report(Spoken(request, duration_s, seconds / duration_s, tts.sample_rate), arguments)
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What the report tells."""
+
+    request: "Request"
+    duration_s: float
+    rtf: float
+    sample_rate: int
+
+
+def _show_progress(chunks: "Iterator[Chunk]", n_chars: int) -> "Iterator[Chunk]":
+    """Pass chunks on; on a terminal, say on stderr how much of a text of several chunks is done."""
+    done, spoken_s = 0, 0.0
+    is_shown = sys.stderr.isatty() and n_chars > LONG_TEXT_CHARS
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk.text) + 1
+        spoken_s += len(chunk.waveform) / 24_000
+        if is_shown:
+            print(f"\r{min(100, 100 * done // n_chars):3d} %  {spoken_s:.0f} s spoken ", end="", file=sys.stderr)
+    if is_shown:
+        print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
+
+
+def _writer(output: str) -> "AudioWriter | _StdoutWriter":
+    from emotts.audio import AudioWriter
+
+    return _StdoutWriter() if output == STDOUT else AudioWriter(output)
+
+
+class _StdoutWriter:
+    """Collect 16-bit WAV and hand it to stdout when it is whole: its header needs the length, a pipe cannot seek back."""
+
+    def __enter__(self) -> "_StdoutWriter":
+        import soundfile
+
+        from emotts.audio import FORMATS, SPEC
+
+        container, subtype = FORMATS[".wav"]
+        self._buffer = io.BytesIO()
+        self._file = soundfile.SoundFile(self._buffer, "w", SPEC.sample_rate, 1, subtype, format=container)
+        return self
+
+    def write(self, waveform: "np.ndarray") -> None:
+        self._file.write(waveform)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._file.close()
+        if kind is None:
+            sys.stdout.buffer.write(self._buffer.getvalue())
+            sys.stdout.buffer.flush()
 
 
 def _read_text(text: str | None, path: str | None) -> str:
@@ -137,7 +204,7 @@ def _check_writable(path: Path, what: str, force: bool) -> None:
 
 
 def _check_ranges(arguments: argparse.Namespace) -> None:
-    from emotts.pipeline import GUIDANCE_RANGE, PITCH_RANGE_ST, SPEED_RANGE, STEPS_RANGE
+    from emotts.request import GUIDANCE_RANGE, PITCH_RANGE_ST, SPEED_RANGE, STEPS_RANGE
 
     ranges = {"speed": SPEED_RANGE, "pitch": PITCH_RANGE_ST, "guidance": GUIDANCE_RANGE, "steps": STEPS_RANGE}
     for name, (low, high) in ranges.items():
@@ -146,25 +213,13 @@ def _check_ranges(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be from {low:g} to {high:g}; got {value:g}.")
 
 
-def _write_to_stdout(result: "Result") -> None:
-    import soundfile
-
-    from emotts.audio import FORMATS
-
-    container, subtype = FORMATS[".wav"]
-    buffer = io.BytesIO()  # libsndfile seeks back to write the length, which a pipe cannot do
-    soundfile.write(buffer, result.waveform, result.sample_rate, format=container, subtype=subtype)
-    sys.stdout.buffer.write(buffer.getvalue())
-    sys.stdout.buffer.flush()
-
-
-def _report(result: "Result", arguments: argparse.Namespace) -> None:
+def _report(spoken: Spoken, arguments: argparse.Namespace) -> None:
     rows = {
-        "voice": result.voice,
-        "emotion asked": str(result.emotion),
-        "duration": f"{result.duration_s:.2f} s",
-        "real-time factor": f"{result.rtf:.3f}",
-        "seed": str(result.seed),
+        "voice": spoken.request.voice,
+        "emotion asked": str(spoken.request.emotion),
+        "duration": f"{spoken.duration_s:.2f} s",
+        "real-time factor": f"{spoken.rtf:.3f}",
+        "seed": str(spoken.request.seed),
         "written": "stdout" if arguments.output == STDOUT else arguments.output,
     }
     if arguments.plot:
@@ -175,11 +230,11 @@ def _report(result: "Result", arguments: argparse.Namespace) -> None:
         facts = {
             "path": arguments.output,
             "plot": arguments.plot,
-            "duration_s": round(result.duration_s, 4),
-            "rtf": round(result.rtf, 4),
-            "seed": result.seed,
-            "voice": result.voice,
-            "emotion": result.emotion.to_dict(),
-            "sample_rate": result.sample_rate,
+            "duration_s": round(spoken.duration_s, 4),
+            "rtf": round(spoken.rtf, 4),
+            "seed": spoken.request.seed,
+            "voice": spoken.request.voice,
+            "emotion": spoken.request.emotion.to_dict(),
+            "sample_rate": spoken.sample_rate,
         }
         print(json.dumps(facts))

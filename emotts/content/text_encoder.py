@@ -12,7 +12,9 @@ from emotts.layers import BlockStack
 class TextEncoder(nn.Module):
     """Embed phonemes and stresses, then mix them over the sentence."""
 
-    def __init__(self, n_phonemes: int, n_stresses: int, channels: int = 192, layout: str = "ccacac", dropout: float = 0.1) -> None:
+    def __init__(
+        self, n_phonemes: int, n_stresses: int, channels: int = 192, layout: str = "ccacac", dropout: float = 0.1
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.phoneme = nn.Embedding(n_phonemes, channels)

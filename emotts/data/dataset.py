@@ -108,10 +108,14 @@ class Corpus:
         known = set(voices)
         self.voices = list(voices)
         self.rows = [
-            r for r in read_manifest(folder / "manifest.jsonl") if r.split == split and r.voice in known and r.n_frames <= max_frames
+            r
+            for r in read_manifest(folder / "manifest.jsonl")
+            if r.split == split and r.voice in known and r.n_frames <= max_frames
         ]
         if not self.rows:
-            raise ValueError(f"{folder} has no rows of split {split!r} for voices {', '.join(voices)}; run recipes/simulate_corpus.py.")
+            raise ValueError(
+                f"{folder} has no rows of split {split!r} for voices {', '.join(voices)}; run recipes/simulate_corpus.py."
+            )
         self.raw = self._load(folder)
         self.mean_log_f0 = self._mean_log_f0()
 
@@ -157,10 +161,20 @@ class Corpus:
             labels[LABEL_INDEX[row.label]] = row.intensity
         phonemes, stresses = encode(row.phonemes)
         return Utterance(
-            np.asarray(phonemes), np.asarray(stresses), durations, features.astype(np.float32), weight.astype(np.float32), raw["f0"],
-            anchor_line(features, durations, row.n_frames).astype(np.float32), raw["mel"], labels, row.label is not None,
-            raw["avd"].astype(np.float32), row.arousal is not None, self.voices.index(row.voice),
-        )  # fmt: skip
+            np.asarray(phonemes),
+            np.asarray(stresses),
+            durations,
+            features.astype(np.float32),
+            weight.astype(np.float32),
+            raw["f0"],
+            anchor_line(features, durations, row.n_frames).astype(np.float32),
+            raw["mel"],
+            labels,
+            row.label is not None,
+            raw["avd"].astype(np.float32),
+            row.arousal is not None,
+            self.voices.index(row.voice),
+        )
 
 
 class BatchPlan:

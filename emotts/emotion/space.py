@@ -41,9 +41,7 @@ class EmotionInput:
 
     def forgotten(self) -> "EmotionInput":
         """Return the same shape with nothing known: the unconditional emotion."""
-        return EmotionInput(
-            self.labels, torch.zeros_like(self.label_known), self.avd, torch.zeros_like(self.avd_known)
-        )
+        return EmotionInput(self.labels, torch.zeros_like(self.label_known), self.avd, torch.zeros_like(self.avd_known))
 
 
 class EmotionSpace(nn.Module):

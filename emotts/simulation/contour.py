@@ -18,6 +18,7 @@ ACCENT_UNIT_ST = 10.0  # usual F0 range of a reading; `accent` is a part of it
 F0_LOW, F0_HIGH, F0_ROOM_ST = 70.0, 520.0, 3.0  # Hz, soft limits: what goes beyond bends within 3 semitones
 TREMOR_HZ = (5.0, 8.0)
 LOW_RANGE_SHARE = 0.35  # a wider range raises the peaks; the base line of a voice hardly moves
+SHORTEST_RAMP_S = 0.12  # a final slope takes at least this long
 FULL_RISE_ST = 4.0  # a final rise of this size replaces the reading's own final fall
 
 
@@ -72,10 +73,12 @@ def edit_f0(
     pitch_st = 12.0 * np.log2(np.interp(times_s, times_s[voiced], f0[voiced]))  # continuous through unvoiced frames
     mean_st = pitch_st[voiced].mean()
     start_s, end_s = _speech_span(tokens, boundaries_s)
+    end_s = min(end_s, float(times_s[voiced][-1]))  # what comes after is silent or creaks without F0
     position = np.clip((times_s - start_s) / max(end_s - start_s, 1e-3), 0.0, 1.0)
     ramp = _final_ramp(tokens, boundaries_s, times_s, end_s)
     deviation_st = (pitch_st - mean_st) * (1.0 - ramp * np.clip(controls.final_slope_st / FULL_RISE_ST, 0.0, 1.0))
-    edited = mean_st + register_st + _scale_range(deviation_st, per_frame(controls.f0_range))
+    scaled_st = _scale_range(deviation_st, per_frame(controls.f0_range))
+    edited = mean_st + register_st + scaled_st - (scaled_st - deviation_st)[voiced].mean()  # the range keeps the mean
     edited += per_frame(controls.f0_shift_st + reading.f0_st)
     edited += (controls.phrase_slope_st + reading.declination_st) * (position - 0.5)
     edited += controls.final_slope_st * ramp
@@ -106,6 +109,7 @@ def _final_ramp(
     vowels = [i for i, token in enumerate(tokens) if is_vowel(token)]
     stressed = [i for i in vowels if tokens[i].startswith("ˈ")] or vowels
     start_s = float(boundaries_s[stressed[-1]]) if stressed else float(boundaries_s[0])
+    start_s = min(start_s, end_s - SHORTEST_RAMP_S)
     x = np.clip((times_s - start_s) / max(end_s - start_s, 1e-3), 0.0, 1.0)
     return x * x * (3.0 - 2.0 * x)
 

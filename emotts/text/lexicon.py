@@ -342,11 +342,9 @@ def _word_features(words: Sequence[str], i: int) -> dict[str, Any]:
 
 def _local_features(word: str, prefix: str) -> dict[str, Any]:
     return {
-        f"{prefix}bias": 1.0,
-        f"{prefix}word": _encode(word),
-        f"{prefix}len(word)": len(word),
+        f"{prefix}bias": 1.0, f"{prefix}word": _encode(word), f"{prefix}len(word)": len(word),
         f"{prefix}word.ispunctuation": word in string.punctuation,
         f"{prefix}word.isdigit()": word.isdigit(),
         **{f"{prefix}word[:{n}]": word[:n] for n in (2, 3)},
         **{f"{prefix}word[-{n}:]": word[-n:] for n in (2, 3)},
-    }
+    }  # fmt: skip

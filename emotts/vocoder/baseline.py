@@ -17,7 +17,7 @@ from emotts.vocoder.excitation import SourceSpectra, SourceSTFT, sample_source_s
 PIVOT_HZ = 1_000.0  # effort tilts the spectrum about this frequency
 CROSSOVER_HZ, CROSSOVER_WIDTH_HZ = 4_000.0, 1_000.0  # where voiced frames hold as much noise as harmonics; how fast
 LEAST_NOISE = 1e-3  # of the power of voiced frames, at low frequencies
-GAIN_UPDATES = 2  # a third changes the mel of the result by less than 1 %
+GAIN_UPDATES = 2  # copy synthesis: mel L1 0.341 nepers, with one update 0.359
 SMOOTHING_HZ = 100.0  # half the spacing of harmonics; below it, envelopes would copy the ripple of the harmonics
 
 
