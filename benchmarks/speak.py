@@ -2,6 +2,7 @@
 
     python benchmarks/speak.py --quick                # about 50 requests, minutes
     python benchmarks/speak.py                        # the whole table: every voice, 60 + 60 requests each
+    python benchmarks/speak.py --per-voice 13 --texts 3   # a quarter of an hour: 104 sentences, every voice and category
     python benchmarks/speak.py --rows wer,sweeps --voices heart,max --checkpoint runs/acoustic/last
 
 Every measure is kept under runs/bench as soon as it is made, so an interrupted run resumes. Results go to
@@ -35,7 +36,7 @@ def main() -> int:
     teacher = TeacherSystem()
     bench = Bench(teacher, ModelSystem(arguments.checkpoint), threads=arguments.threads)
     voices = chosen_voices(bench.voices, arguments.voices)
-    plan = plan_for(voices, arguments.quick)
+    plan = plan_for(voices, arguments)
     results = load_results() if arguments.rows else {"rows": {}}
     for name in arguments.rows or list(ROWS):
         start = time.perf_counter()
@@ -62,6 +63,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few minutes in place of an hour")
     parser.add_argument("--rows", type=row_names, help=f"comma-separated, of {', '.join(ROWS)}")
     parser.add_argument("--voices", default="all", help="comma-separated names, or all")
+    parser.add_argument("--per-voice", type=int, default=60, metavar="N", help="neutral and emotional requests of a voice")
+    parser.add_argument("--texts", type=int, default=6, metavar="N", help="sentences of the sweeps, the seeds and the flow")
     parser.add_argument("--threads", type=int, default=2, help="of the judges")
     return parser.parse_args()
 
@@ -77,11 +80,11 @@ def chosen_voices(available: list[str], wanted: str) -> list[str]:
     return wanted.split(",")
 
 
-def plan_for(voices: list[str], is_quick: bool) -> Plan:
+def plan_for(voices: list[str], arguments: argparse.Namespace) -> Plan:
     sentences = [line.strip() for line in SENTENCES.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if is_quick:
+    if arguments.quick:
         return make_plan(sentences, voices[:4], per_voice=6, n_texts=2, n_voices=2, n_seeds=3)
-    return make_plan(sentences, voices, per_voice=60, n_texts=6, n_voices=4, n_seeds=4)
+    return make_plan(sentences, voices, arguments.per_voice, arguments.texts, n_voices=4, n_seeds=4)
 
 
 def describe_run(bench: Bench, plan: Plan, voices: list[str], arguments: argparse.Namespace) -> dict[str, Any]:

@@ -476,7 +476,7 @@ def test_hibari_spelling_maps_every_id_to_its_token() -> None:
 
 
 def test_whole_units_keep_the_total() -> None:
-    from emotts.simulation.hibari import whole_units
+    from emotts.simulation.delivery import whole_units
 
     durations = np.random.default_rng(0).uniform(1.0, 4.0, 300)
     units = whole_units(durations)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from emotts.audio import SPEC, speech_level_db
 from emotts.emotion.rendering import Controls
-from emotts.simulation.hibari import resample_f0
 from emotts.simulation.readings import Reading
 from emotts.simulation.teachers import (
     NEUTRAL_LEVEL_DB,
@@ -65,3 +64,24 @@ def finish_rendition(
     waveform, limited_fraction = limit_peaks(waveform)
     centres = np.arange(n_frames) * SPEC.hop_length + start  # in samples of the untrimmed waveform
     return Rendition(waveform, durations, resample_f0(f0, times, centres), limited_fraction)
+
+
+def resample_f0(f0: Array, times: Array, centres: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Interpolate log F0 [F] at `times` to new `centres` [T] (same unit); the nearest frame says what is voiced."""
+    voiced = f0 > 0
+    if not voiced.any():
+        return np.zeros(len(centres), np.float32)
+    step = times[1] - times[0] if len(times) > 1 else 1.0
+    nearest = np.clip(np.rint((centres - times[0]) / step).astype(np.int64), 0, len(f0) - 1)
+    continuous = np.exp(np.interp(centres, times[voiced], np.log(f0[voiced])))
+    return np.where(voiced[nearest], continuous, 0.0).astype(np.float32)
+
+
+def whole_units(durations: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Round durations to whole units of at least 1; the next token gets what rounding took, so tempo stays exact."""
+    units = np.empty(len(durations), np.int64)
+    carry = 0.0
+    for i, duration in enumerate(durations):
+        units[i] = max(1, int(np.floor(duration + carry + 0.5)))
+        carry = float(np.clip(carry + duration - units[i], -1.0, 1.0))
+    return units

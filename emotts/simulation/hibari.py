@@ -14,21 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotts.audio import SPEC, speech_level_db
+from emotts.audio import SPEC
 from emotts.emotion.rendering import Controls
 from emotts.simulation.contour import edit_f0, spread_over_frames
+from emotts.simulation.delivery import duration_factors, finish_rendition, whole_units
 from emotts.simulation.readings import Reading
-from emotts.simulation.teachers import (
-    NEUTRAL_LEVEL_DB,
-    Rendition,
-    VoiceInfo,
-    apply_gain,
-    fit_length,
-    frame_durations,
-    limit_peaks,
-    trim_silence,
-)
-from emotts.text.symbols import PUNCTUATION, SIL, SPACE, is_pause, split_stress
+from emotts.simulation.teachers import Rendition, VoiceInfo
+from emotts.text.symbols import PUNCTUATION, SIL, SPACE, split_stress
 
 Array = NDArray[np.float64]
 Envelope = NDArray[np.float32]
@@ -101,7 +93,7 @@ class HibariTeacher:
         ids, owners = teacher_ids(tokens, self._vocabulary)
         network_ids = np.array([ids], np.int64)
         units, hidden = self._durations.run(None, {"ids": network_ids})
-        units = whole_units(units * _duration_factors(tokens, controls, reading)[owners])
+        units = whole_units(units * duration_factors(tokens, controls, reading)[owners])
         timed = {_UNITS: units.astype(np.float32), _HIDDEN: hidden, "ids": network_ids}
         natural_f0, *expanded = self._pitch.run(None, timed)
         boundaries = token_boundaries(np.bincount(owners, units, len(tokens)))  # [N + 1]
@@ -117,7 +109,7 @@ class HibariTeacher:
         envelopes = _edit_envelopes(envelopes, f0, times, boundaries, controls, shape)
         waveform = dsp.synth(*envelopes, f0.astype(np.float32), generator)
         audible_f0 = np.where(is_audibly_voiced(envelopes, f0), f0, 0.0)
-        return _finish(waveform, audible_f0, times, tokens, boundaries, controls, reading)
+        return finish_rendition(waveform, audible_f0, times, tokens, boundaries, controls, reading)
 
 
 def teacher_ids(tokens: list[str], vocabulary: dict[str, int]) -> tuple[list[int], NDArray[np.int64]]:
@@ -202,16 +194,6 @@ def token_boundaries(units: NDArray[np.integer] | NDArray[np.floating]) -> Array
     return boundaries
 
 
-def whole_units(durations: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Round durations to whole units of at least 1; the next token gets what rounding took, so tempo stays exact."""
-    units = np.empty(len(durations), np.int64)
-    carry = 0.0
-    for i, duration in enumerate(durations):
-        units[i] = max(1, int(np.floor(duration + carry + 0.5)))
-        carry = float(np.clip(carry + duration - units[i], -1.0, 1.0))
-    return units
-
-
 @lru_cache(maxsize=1)
 def _load_stages() -> tuple[Any, Any, Any, dict[str, int]]:
     import json
@@ -250,14 +232,6 @@ def _spell(token: str, has_next: bool) -> str:
     if phoneme == "ɚ":
         return mark + ("ɜɹ" if stress else "əɹ")
     return mark + _PHONES.get(phoneme, phoneme)
-
-
-def _duration_factors(tokens: list[str], controls: Controls, reading: Reading) -> Array:
-    """Return the factor [N] on the durations; the silence at both ends keeps its own."""
-    pauses = np.array([is_pause(token) for token in tokens])
-    silences = np.array([token == SIL for token in tokens])
-    factors = np.exp(reading.log_duration) * np.where(pauses, controls.pause, 1.0 / controls.rate)
-    return np.where(silences, 1.0, factors)
 
 
 def _edit_envelopes(
@@ -318,37 +292,3 @@ def _breath_shape() -> NDArray[np.float32]:
     hz = np.arange(N_FFT // 2 + 1) * SPEC.sample_rate / N_FFT
     weight_db = np.interp(np.log2(np.maximum(hz, 1.0)), np.log2([500.0, 2_000.0]), [-12.0, 0.0])
     return (weight_db * np.log(10.0) / 20.0).astype(np.float32)
-
-
-def _finish(
-    waveform: NDArray[np.float32],
-    f0: Array,
-    times: Array,
-    tokens: list[str],
-    boundaries: Array,
-    controls: Controls,
-    reading: Reading,
-) -> Rendition:
-    """Set the level, trim silence and express everything in mel frames."""
-    level = speech_level_db(waveform)
-    if np.isfinite(level):
-        waveform = waveform * np.float32(10.0 ** ((NEUTRAL_LEVEL_DB - level) / 20.0))
-    waveform = apply_gain(waveform, boundaries, controls.gain_db + reading.gain_db, controls.energy_range)
-    start, boundaries = trim_silence(waveform, tokens, boundaries)
-    durations = frame_durations(boundaries)
-    n_frames = int(durations.sum())
-    waveform = fit_length(waveform[start:], n_frames * SPEC.hop_length)
-    waveform, limited_fraction = limit_peaks(waveform)
-    centres = np.arange(n_frames) * SPEC.hop_length + start  # in samples of the untrimmed waveform
-    return Rendition(waveform, durations, resample_f0(f0, times, centres), limited_fraction)
-
-
-def resample_f0(f0: Array, times: Array, centres: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Interpolate log F0 [F] at `times` to new `centres` [T] (same unit); the nearest frame says what is voiced."""
-    voiced = f0 > 0
-    if not voiced.any():
-        return np.zeros(len(centres), np.float32)
-    step = times[1] - times[0] if len(times) > 1 else 1.0
-    nearest = np.clip(np.rint((centres - times[0]) / step).astype(np.int64), 0, len(f0) - 1)
-    continuous = np.exp(np.interp(centres, times[voiced], np.log(f0[voiced])))
-    return np.where(voiced[nearest], continuous, 0.0).astype(np.float32)

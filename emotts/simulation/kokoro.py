@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from emotts.audio import SPEC
 from emotts.emotion.rendering import Controls
 from emotts.simulation.contour import edit_f0, spread_over_frames
-from emotts.simulation.delivery import duration_factors, finish_rendition
+from emotts.simulation.delivery import duration_factors, finish_rendition, resample_f0, whole_units
 from emotts.simulation.graph import load_stage
-from emotts.simulation.hibari import resample_f0, teacher_ids, whole_units
+from emotts.simulation.hibari import teacher_ids
 from emotts.simulation.readings import Reading
 from emotts.simulation.signal import add_breath, shape_spectrum
 from emotts.simulation.teachers import Rendition, VoiceInfo

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from emotts.audio import SPEC, resample
 from emotts.emotion.rendering import Controls
 from emotts.simulation.contour import edit_f0, spread_over_frames
-from emotts.simulation.delivery import duration_factors, finish_rendition
+from emotts.simulation.delivery import duration_factors, finish_rendition, whole_units
 from emotts.simulation.graph import load_stage
-from emotts.simulation.hibari import whole_units
 from emotts.simulation.readings import Reading
 from emotts.simulation.signal import add_breath, exchange_f0, shape_spectrum, track_f0_range
 from emotts.simulation.teachers import Rendition, VoiceInfo
