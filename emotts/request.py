@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emotts.emotion.labels import DIMENSIONS, LABEL_INDEX, LABELS
+from emotts.emotion.labels import AVD_MEANS, DIMENSIONS, LABEL_INDEX, LABELS
 from emotts.emotion.space import EmotionInput
 from emotts.emotion.spec import EmotionSpec
 
@@ -80,11 +80,18 @@ def unknown_voice(name: str, names: list[str]) -> str:
 
 
 def emotion_input(spec: EmotionSpec, n_tokens: int) -> EmotionInput:
-    """Turn a specification into the model's input, the same for each of N tokens, with B = 1."""
+    """Turn a specification into the model's input, the same for each of N tokens, with B = 1.
+
+    A label brings its usual arousal, valence and dominance, scaled by its intensity; a dimension that is given takes its place.
+    Measured against the label alone, this comes closer to the teachers in F0 range and level. Without a label, what is not given
+    stays open.
+    """
     labels = torch.zeros(len(LABELS))
     if spec.label is not None and spec.label != "neutral":
         labels[LABEL_INDEX[spec.label]] = spec.intensity
-    values = [getattr(spec, name) for name in DIMENSIONS]
+    usual = [None] * 3 if spec.label is None else [m * spec.intensity for m in AVD_MEANS[spec.label]]
+    given = [getattr(spec, name) for name in DIMENSIONS]
+    values = [u if g is None else g for g, u in zip(given, usual, strict=True)]
 
     def per_token(value: Tensor) -> Tensor:
         return value.expand(1, n_tokens, *value.shape).contiguous()
@@ -92,6 +99,6 @@ def emotion_input(spec: EmotionSpec, n_tokens: int) -> EmotionInput:
     return EmotionInput(
         labels=per_token(labels),
         label_known=per_token(torch.tensor(spec.label is not None)),
-        avd=per_token(torch.tensor([0.0 if value is None else float(value) for value in values])),
+        avd=per_token(torch.tensor([0.0 if value is None else float(value) for value in values]).clamp(-1.0, 1.0)),
         avd_known=per_token(torch.tensor([value is not None for value in values])),
     )

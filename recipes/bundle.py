@@ -3,6 +3,7 @@
 The voices' descriptions and licences come from the teachers that spoke them.
 """
 
+import math
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -31,13 +32,14 @@ def keep_voices(model: AcousticModel, names: list[str]) -> None:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="bundle")
 def main(config: DictConfig) -> None:
     modules, trained = {}, {}
-    for name, folder in (("acoustic", Path(config.acoustic)), ("vocoder", Path(config.vocoder))):
+    for name, folder in (("acoustic", Path(config.acoustic_folder)), ("vocoder", Path(config.vocoder_folder))):
         loaded, metadata = load_checkpoint(folder)
         modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
         trained[name] = metadata
     if config.voices is not None:
         keep_voices(modules["acoustic"][1], list(config.voices))
         modules["acoustic"][0]["voices"] = list(config.voices)
+    modules["acoustic"][1].mel_mean += config.level_db * math.log(10.0) / 20.0
     known = {info.name: asdict(info) for path in config.voice_classes for info in get_class(path).voices.values()}
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
@@ -48,10 +50,11 @@ def main(config: DictConfig) -> None:
         "data": "simulated emotion, recipes/simulate_corpus.py",
         "commit": commit,
         "training": trained,
+        "level_db": config.level_db,
         "default_voice": config.default_voice,
         "default_steps": config.default_steps,
         "default_temperature": config.default_temperature,
-        "voices": [known[name] for name in modules["acoustic"][1].voices.names],
+        "voices": [known.get(name, {"name": name}) for name in modules["acoustic"][1].voices.names],
     }
     save_checkpoint(config.output, modules, metadata, dtype=torch.float16)
     files = sorted(Path(config.output).iterdir())

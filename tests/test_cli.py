@@ -203,7 +203,8 @@ def test_a_bug_costs_one_line_and_exit_code_1(speak, monkeypatch, capsys) -> Non
 
 def test_interrupt_exits_130_with_one_line() -> None:
     run = "sys.exit(main(['synthesize', '--text-file', '-']))"
-    code = f"import sys; from emotts.cli import main; print('ready', flush=True); {run}"
+    heed = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background job ignores it
+    code = f"{heed}; from emotts.cli import main; print('ready', flush=True); {run}"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -39,7 +39,7 @@ def models(arguments: argparse.Namespace) -> None:
     if facts:
         print()
     for key, value in facts.items():
-        print(f"{key:<18}{value}")
+        print(f"{key:<22}{value}")
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -1,0 +1,80 @@
+"""The recipes as a user runs them: a corpus in, a checkpoint that speaks out; every configuration composes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_dataset import write_corpus
+
+from emotts.pipeline import EmoTTS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(recipe: str, *options: str) -> str:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, f"recipes/{recipe}.py", *options]
+    output = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert output.returncode == 0, output.stderr[-3000:]
+    return output.stdout
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of random mels in which a third of the rows are held out."""
+    folder = write_corpus(tmp_path_factory.mktemp("corpus"))
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    for i, row in enumerate(rows):
+        row["split"] = "valid" if i % 3 == 2 else "train"
+    (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_training_goes_on_where_it_stopped_and_the_bundle_speaks(corpus: Path, tmp_path: Path) -> None:
+    def train(output: Path, steps: int) -> None:
+        run("train_acoustic", f"corpus={corpus}", f"output={output}", "acoustic=tiny", f"schedule.max_steps={steps}",
+            "schedule.decay_steps=0", "max_frames=128", "precision=fp32", "device=cpu")  # fmt: skip
+
+    train(tmp_path / "broken", 2)
+    train(tmp_path / "broken", 4)
+    train(tmp_path / "whole", 4)
+    states = [torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("broken", "whole")]
+    assert states[0]["step"] == states[1]["step"] == 4
+    for name, value in states[0]["model"].items():
+        assert torch.equal(value, states[1]["model"][name]), name
+
+    from emotts.checkpoint import save_checkpoint
+    from emotts.vocoder.generator import HarmonicNoiseGenerator
+
+    config = {"_target_": "emotts.vocoder.generator.HarmonicNoiseGenerator", "channels": 16, "n_blocks": 1}
+    save_checkpoint(tmp_path / "vocoder", {"vocoder": (config, HarmonicNoiseGenerator(channels=16, n_blocks=1))})
+    run("bundle", f"acoustic_folder={tmp_path}/whole/export", f"vocoder_folder={tmp_path}/vocoder", f"output={tmp_path}/bundle",
+        "voices=[b]", "voice_classes=[]", "default_voice=b")  # fmt: skip
+    tts = EmoTTS.from_pretrained(tmp_path / "bundle")
+    assert [voice.name for voice in tts.voices] == ["b"]
+    assert tts.synthesize("Hello.", voice="b", seed=1).duration_s > 0
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf").glob("*.yaml")))
+def test_every_configuration_composes_and_its_targets_exist(name: str) -> None:
+    from hydra import compose, initialize_config_dir
+    from hydra.utils import get_object
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = OmegaConf.to_container(compose(name), resolve=False)
+
+    def targets(node: object) -> list[str]:
+        if isinstance(node, dict):
+            own = [node["_target_"]] if "_target_" in node else []
+            return own + [t for value in node.values() for t in targets(value)]
+        return [t for value in node for t in targets(value)] if isinstance(node, list) else []
+
+    for target in targets(config):
+        assert callable(get_object(target)), target
+    assert (ROOT / "recipes" / f"{name}.py").is_file()
+    assert f"recipes/{name}.py" in (ROOT / "conf" / f"{name}.yaml").read_text()
