@@ -263,7 +263,16 @@ def test_make_say_hands_the_text_over_unharmed(tmp_path: Path, text: str) -> Non
     stub.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     stub.chmod(0o755)
     (tmp_path / ".speak").touch()  # newer than the files it depends on: the environment is there
-    command = ["make", "say", f"VENV={tmp_path}", f"TEXT={text}", "EMOTION=happy:0.8", "VOICE=max", "OUT=a b.wav"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "say",
+        f"VENV={tmp_path}",
+        f"TEXT={text}",
+        "EMOTION=happy:0.8",
+        "VOICE=max",
+        "OUT=a b.wav",
+    ]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     expected = ["synthesize", "--emotion=happy:0.8", "--output=a b.wav", "--voice=max", "--", text]
     assert done.stdout.splitlines() == expected, done.stderr
