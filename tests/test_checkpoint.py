@@ -353,17 +353,20 @@ def test_400_mutated_checkpoints_load_soundly_or_are_refused(tmp_path: Path) -> 
 # A killed writer leaves a whole folder
 
 
-def wait_for_change(folder: Path) -> None:
-    """Wait until the folder is replaced, on a busy machine too: then a writer is in the middle of its work."""
-    before, deadline = folder.stat().st_ino, time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if folder.stat().st_ino != before:
-                return
-        except FileNotFoundError:  # between the two renames
-            pass
+def inode_of(folder: Path) -> int | None:
+    """Return the inode of a folder, None in the moment between the two renames of a save."""
+    try:
+        return folder.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def wait_for_change(folder: Path, before: int | None) -> None:
+    """Wait until another folder stands under the name."""
+    deadline = time.monotonic() + 60
+    while inode_of(folder) in (before, None):
+        assert time.monotonic() < deadline, "the child saved nothing"
         time.sleep(0.001)
-    raise AssertionError("the writer wrote nothing")
 
 
 def test_a_writer_killed_at_any_time_leaves_a_checkpoint(tmp_path: Path) -> None:
@@ -372,6 +375,7 @@ def test_a_writer_killed_at_any_time_leaves_a_checkpoint(tmp_path: Path) -> None
     generator = random.Random(0)
     last = 0.0
     for _ in range(40):
+        before = inode_of(folder)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # forking with threads; the child only writes files
             child = os.fork()
@@ -379,7 +383,7 @@ def test_a_writer_killed_at_any_time_leaves_a_checkpoint(tmp_path: Path) -> None
             for step in range(1, 1_000):
                 write(folder, fill=last + step)
             os._exit(0)
-        wait_for_change(folder)
+        wait_for_change(folder, before)
         time.sleep(generator.uniform(0.0, 0.02))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
