@@ -6,72 +6,24 @@
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from emotts.acoustic.model import AcousticModel, Condition
-from emotts.audio import LOG_FLOOR, SPEC, save_audio
+from emotts.audio import SPEC
 from emotts.checkpoint import CheckpointError, load_checkpoint
 from emotts.emotion.spec import EmotionSpec, parse_emotion
 from emotts.request import Request, VoiceCard, emotion_input, unknown_voice
+from emotts.speech import Chunk, Result, fade, join, silence, silent_mel, soften, with_pause
 from emotts.text import Segment, phonemize, text_to_segments
 from emotts.text.symbols import encode, is_pause
 
 PROSODY_STEPS = 6
-LIMIT_KNEE = 0.85  # waveforms above this amplitude are bent towards 1 in place of being clipped
-FADE_S = 0.004
 FIRST_MAX_CHARS = 90  # a long first sentence is cut sooner, so that something is heard sooner
-
-
-@dataclass
-class Chunk:
-    """A piece of speech: waveform [L] with what was said in it, frame by frame.
-
-    Attributes:
-        waveform: float32 [T * hop] in [-1, 1], the pause after it included.
-        text: the part of the text that it speaks.
-        tokens: phoneme tokens [N]; durations: frames of each [N].
-        f0: Hz per frame [T], 0 unvoiced; mel: natural log magnitudes [T, M].
-    """
-
-    waveform: np.ndarray
-    text: str
-    tokens: list[str]
-    durations: list[int]
-    f0: np.ndarray
-    mel: np.ndarray
-
-
-@dataclass
-class Result:
-    """Speech with everything that led to it; arrays as in Chunk, joined over all chunks."""
-
-    waveform: np.ndarray
-    sample_rate: int
-    text: str
-    voice: str
-    emotion: EmotionSpec
-    seed: int
-    rtf: float
-    tokens: list[str] = field(repr=False)
-    durations: list[int] = field(repr=False)
-    f0: np.ndarray = field(repr=False)
-    mel: np.ndarray = field(repr=False)
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the waveform in seconds."""
-        return len(self.waveform) / self.sample_rate
-
-    def save(self, path: str | Path) -> None:
-        """Write the waveform as wav, flac, ogg or mp3, by suffix."""
-        save_audio(path, self.waveform, self.sample_rate)
 
 
 class EmoTTS:
@@ -91,6 +43,7 @@ class EmoTTS:
         self.default_voice = metadata.get("default_voice", self.voices[0].name)
         self.default_steps = int(metadata.get("default_steps", 4))
         self.default_temperature = float(metadata.get("default_temperature", 1.0))
+        self.default_prosody_temperature = float(metadata.get("default_prosody_temperature", 1.0))
 
     @classmethod
     def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu") -> "EmoTTS":
@@ -131,6 +84,7 @@ class EmoTTS:
         prosody_steps: int = PROSODY_STEPS,
         guidance: float = 1.0,
         temperature: float | None = None,
+        prosody_temperature: float | None = None,
         seed: int | None = None,
     ) -> Result:
         """Speak `text` with an emotion.
@@ -143,6 +97,7 @@ class EmoTTS:
             steps: flow steps of the mel; 0 gives the prior alone. prosody_steps: flow steps of the reading.
             guidance: 1 is plain; above 1 exaggerates the emotion, at twice the cost.
             temperature: of the mel flow's noise; None takes the checkpoint's.
+            prosody_temperature: of the reading's noise: how far readings differ; 0 is always the same one.
             seed: the same seed gives the same bytes; None draws one, and the result tells which.
 
         Raises:
@@ -150,8 +105,9 @@ class EmoTTS:
         """
         started = time.perf_counter()
         request = self.request(
-            emotion, voice, arousal, valence, dominance, speed, pitch, steps, prosody_steps, guidance, temperature, seed
-        )
+            emotion, voice, arousal, valence, dominance, speed, pitch, steps, prosody_steps, guidance, temperature,
+            prosody_temperature, seed,
+        )  # fmt: skip
         chunks = list(self.speak(text, request))
         return join(chunks, text, request, time.perf_counter() - started)
 
@@ -170,6 +126,7 @@ class EmoTTS:
         prosody_steps: int = PROSODY_STEPS,
         guidance: float = 1.0,
         temperature: float | None = None,
+        prosody_temperature: float | None = None,
         seed: int | None = None,
     ) -> Iterator[Chunk]:
         """Yield the speech in chunks as they are ready, in bounded memory; joined, they equal `synthesize`.
@@ -177,8 +134,9 @@ class EmoTTS:
         Arguments and errors are those of `synthesize`; the request is checked before the first chunk is asked for.
         """
         request = self.request(
-            emotion, voice, arousal, valence, dominance, speed, pitch, steps, prosody_steps, guidance, temperature, seed
-        )
+            emotion, voice, arousal, valence, dominance, speed, pitch, steps, prosody_steps, guidance, temperature,
+            prosody_temperature, seed,
+        )  # fmt: skip
         return self.speak(text, request)
 
     def request(
@@ -194,6 +152,7 @@ class EmoTTS:
         prosody_steps: int = PROSODY_STEPS,
         guidance: float = 1.0,
         temperature: float | None = None,
+        prosody_temperature: float | None = None,
         seed: int | None = None,
     ) -> Request:
         """Check a request and fill in the defaults; arguments and errors are those of `synthesize`."""
@@ -209,6 +168,9 @@ class EmoTTS:
             prosody_steps=prosody_steps,
             guidance=guidance,
             temperature=self.default_temperature if temperature is None else temperature,
+            prosody_temperature=(
+                self.default_prosody_temperature if prosody_temperature is None else prosody_temperature
+            ),
             seed=secrets.randbelow(2**31) if seed is None else seed,
         )
 
@@ -228,7 +190,7 @@ class EmoTTS:
         """Speak one segment; its noise depends on the seed and its number alone."""
         n_pause = round((segment.pause_after_s or 0.0) * SPEC.frame_rate)
         if not segment.tokens:
-            return _with_pause(Chunk(_silence(0), segment.text, [], [], _silence(0), _silent_mel(0)), n_pause)
+            return with_pause(Chunk(silence(0), segment.text, [], [], silence(0), silent_mel(0)), n_pause)
         condition = self._condition(segment.tokens, request)
         minimum = torch.tensor([[0 if is_pause(token) else 1 for token in segment.tokens]], device=self.device)
         generator = torch.Generator().manual_seed((request.seed * 1_000_003 + number) % 2**63)
@@ -238,6 +200,7 @@ class EmoTTS:
             generator=generator,
             steps=request.prosody_steps,
             guidance_scale=request.guidance,
+            temperature=request.prosody_temperature,
             speed=request.speed,
             pitch_st=request.pitch,
         )
@@ -251,8 +214,8 @@ class EmoTTS:
         )
         waveform = self.vocoder(mel, prosody.f0, generator=generator)[0].float().cpu().numpy()
         durations, f0 = prosody.durations[0].tolist(), prosody.f0[0].cpu().numpy()
-        chunk = Chunk(soften(_fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy())
-        return _with_pause(chunk, n_pause)
+        chunk = Chunk(soften(fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy())
+        return with_pause(chunk, n_pause)
 
     def _condition(self, tokens: list[str], request: Request) -> Condition:
         phonemes, stresses = encode(tokens)
@@ -264,24 +227,6 @@ class EmoTTS:
             emotion=emotion_input(request.emotion, len(tokens)),
         )
         return condition.to(self.device)
-
-
-def join(chunks: Sequence[Chunk], text: str, request: Request, seconds: float) -> Result:
-    """Join the chunks of one request, which took `seconds` to make."""
-    waveform = np.concatenate([chunk.waveform for chunk in chunks])
-    return Result(
-        waveform=waveform,
-        sample_rate=SPEC.sample_rate,
-        text=text,
-        voice=request.voice,
-        emotion=request.emotion,
-        seed=request.seed,
-        rtf=seconds * SPEC.sample_rate / max(1, len(waveform)),
-        tokens=[token for chunk in chunks for token in chunk.tokens],
-        durations=[duration for chunk in chunks for duration in chunk.durations],
-        f0=np.concatenate([chunk.f0 for chunk in chunks]),
-        mel=np.concatenate([chunk.mel for chunk in chunks]),
-    )
 
 
 def bundled_checkpoint() -> Path:
@@ -299,45 +244,6 @@ def bundled_checkpoint() -> Path:
     raise FileNotFoundError(
         f"no checkpoint in {' or '.join(str(p) for p in places)}; give a folder by --checkpoint or EMOTTS_CHECKPOINT."
     )
-
-
-def soften(waveform: np.ndarray) -> np.ndarray:
-    """Bend amplitudes above LIMIT_KNEE smoothly below 1; quieter samples pass unchanged."""
-    room = 1.0 - LIMIT_KNEE
-    over = np.abs(waveform) > LIMIT_KNEE
-    bent = np.sign(waveform) * (LIMIT_KNEE + room * np.tanh((np.abs(waveform) - LIMIT_KNEE) / room))
-    return np.where(over, bent, waveform).astype(np.float32)
-
-
-def _with_pause(chunk: Chunk, n_frames: int) -> Chunk:
-    """Add whole frames of silence at the end, as one more token `<sil>`."""
-    if n_frames == 0:
-        return chunk
-    return Chunk(
-        np.concatenate([chunk.waveform, _silence(n_frames * SPEC.hop_length)]),
-        chunk.text,
-        [*chunk.tokens, "<sil>"],
-        [*chunk.durations, n_frames],
-        np.concatenate([chunk.f0, _silence(n_frames)]),
-        np.concatenate([chunk.mel, _silent_mel(n_frames)]),
-    )
-
-
-def _silence(length: int) -> np.ndarray:
-    return np.zeros(length, np.float32)
-
-
-def _silent_mel(n_frames: int) -> np.ndarray:
-    return np.full((n_frames, SPEC.n_mels), np.log(LOG_FLOOR), np.float32)
-
-
-def _fade(waveform: np.ndarray) -> np.ndarray:
-    n = min(int(FADE_S * SPEC.sample_rate), len(waveform) // 2)
-    ramp = np.linspace(0.0, 1.0, n, dtype=np.float32)
-    faded = waveform.copy()
-    faded[:n] *= ramp
-    faded[len(faded) - n :] *= ramp[::-1]
-    return faded
 
 
 def _count(module: nn.Module) -> int:

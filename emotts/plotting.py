@@ -14,7 +14,7 @@ from emotts.audio import SPEC
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from emotts.pipeline import Result
+    from emotts.speech import Result
 
 INK, ACCENT, FAINT = "#22303c", "#d1495b", "#9aa7b1"
 WIDTH_PER_SECOND, MIN_WIDTH, MAX_WIDTH = 4.2, 8.0, 60.0  # inches; at this width the phonemes do not run into each other

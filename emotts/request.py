@@ -40,7 +40,8 @@ class Request:
         emotion, voice: what is asked.
         speed: above 1 is faster. pitch: semitones.
         steps, prosody_steps: flow steps of mel and reading; 0 is the prior alone.
-        guidance: 1 is plain. temperature: noise of the mel flow. seed: of the reading.
+        guidance: 1 is plain. temperature, prosody_temperature: noise of the mel flow and of the reading.
+        seed: of the reading.
     """
 
     emotion: EmotionSpec
@@ -51,6 +52,7 @@ class Request:
     prosody_steps: int
     guidance: float
     temperature: float
+    prosody_temperature: float
     seed: int
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class Request:
         check_range("prosody_steps", self.prosody_steps, *STEPS_RANGE, whole=True)
         check_range("guidance", self.guidance, *GUIDANCE_RANGE)
         check_range("temperature", self.temperature, *TEMPERATURE_RANGE)
+        check_range("prosody_temperature", self.prosody_temperature, *TEMPERATURE_RANGE)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be a whole number from 0 to 2^63 - 1; got {self.seed!r:.60}.")
 

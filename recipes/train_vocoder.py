@@ -154,7 +154,7 @@ def main(config: DictConfig) -> None:
         log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
     )  # fmt: skip
     log_mel = LogMel(SPEC).to(trainer.device)
-    distance = SpectralEnergyDistance(SPEC).to(trainer.device)
+    distance = SpectralEnergyDistance(SPEC, tuple(config.resolutions)).to(trainer.device)
 
     def batch_of(step: int) -> Crops:
         random = np.random.default_rng((config.seed, step))

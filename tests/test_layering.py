@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("content", "prosody", "emotion", "speaker", "acoustic.flow", "vocoder"),
     ("acoustic.model", "checkpoint", "data", "metrics"),
     ("request",),
+    ("speech",),
     ("pipeline", "training", "simulation"),
     ("plotting",),
     ("cli", "demo", "recipes", "benchmarks", "tests"),

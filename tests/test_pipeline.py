@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotts.pipeline import LIMIT_KNEE, EmoTTS, soften
+from emotts.pipeline import EmoTTS
+from emotts.speech import LIMIT_KNEE, soften
 
 TEXT = "Hello there. It rained all night [pause 300ms] and then it stopped! Did you hear it?"
 
@@ -51,7 +52,8 @@ def test_intensity_zero_is_neutral(tts: EmoTTS) -> None:
 def test_every_option_has_an_effect(tts: EmoTTS) -> None:
     plain = tts.synthesize("It is very late.", seed=3)
     options = [
-        {"speed": 0.7}, {"pitch": 4.0}, {"steps": 1}, {"prosody_steps": 0}, {"temperature": 0.1}, {"voice": tts.voices[-1].name},
+        {"speed": 0.7}, {"pitch": 4.0}, {"steps": 1}, {"prosody_steps": 0}, {"temperature": 0.1}, {"prosody_temperature": 0.1},
+        {"voice": tts.voices[-1].name},
         {"emotion": "angry"}, {"arousal": 0.9}, {"emotion": "angry", "guidance": 2.0},
     ]  # fmt: skip
     seen = {plain.waveform.tobytes()}
@@ -64,7 +66,8 @@ def test_every_option_has_an_effect(tts: EmoTTS) -> None:
     "option",
     [
         {"speed": 0.0}, {"speed": float("nan")}, {"pitch": 99.0}, {"steps": -1}, {"steps": 2.5}, {"guidance": 9.0}, {"seed": -1},
-        {"seed": True}, {"temperature": 3.0}, {"voice": "nobody"}, {"emotion": "hapy"}, {"arousal": 1.2}, {"valence": float("nan")},
+        {"seed": True}, {"temperature": 3.0}, {"prosody_temperature": -0.1},
+        {"voice": "nobody"}, {"emotion": "hapy"}, {"arousal": 1.2}, {"valence": float("nan")},
     ],
 )  # fmt: skip
 def test_numbers_out_of_range_are_refused_before_anything_is_spoken(tts: EmoTTS, option: dict) -> None:

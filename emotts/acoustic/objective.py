@@ -2,6 +2,9 @@
 
 Comes in: a Condition and a Target. Goes out: a dict of scalar losses. Each flow learns the residual around its own prior, with
 the prior's gradient stopped, so that the prior stays the conditional mean or median and the flow learns only what varies.
+
+The terms `*_mean` are squared errors of averages over the utterance. Emotion moves level, tilt and register of a whole utterance by
+little against what varies from sound to sound; there the averages see it clearly. The conditional mean minimises them too.
 """
 
 from dataclasses import dataclass
@@ -15,7 +18,18 @@ from emotts.acoustic.model import AcousticModel, Condition, Keep
 from emotts.layers import frame_to_token, lengths_to_mask
 from emotts.prosody import Prosody
 
-WEIGHTS = {"prosody": 1.0, "prosody_flow": 0.5, "voicing": 0.5, "contour": 0.5, "mel": 2.0, "mel_flow": 1.0}
+WEIGHTS = {
+    "prosody": 1.0,
+    "prosody_mean": 4.0,
+    "prosody_flow": 0.5,
+    "prosody_flow_mean": 2.0,
+    "voicing": 0.5,
+    "contour": 0.5,
+    "mel": 2.0,
+    "mel_mean": 4.0,
+    "mel_flow": 1.0,
+    "mel_flow_mean": 4.0,
+}
 RESIDUAL_MOMENTUM = 0.02  # how fast the residual scales follow the training; small is steady
 
 
@@ -88,7 +102,8 @@ def acoustic_losses(
     prior, hidden = prosody.prior(content, token_condition, mask)
     wanted = prosody.normalise(target.features)
     weight = target.feature_weight * mask[:, :, None]
-    losses = {"prosody": _weighted(F.mse_loss(prior.float(), wanted, reduction="none"), weight)}
+    error = prior.float() - wanted
+    losses = {"prosody": _weighted(error**2, weight), "prosody_mean": _mean_error(error, weight)}
 
     residual = wanted - prior.float().detach()
     if model.training:
@@ -97,7 +112,8 @@ def acoustic_losses(
     x_0, t = _noise(x_1, generator, device)
     x_t = interpolate(x_0, x_1, t)
     velocity = skip_scale(t)[:, None, None] * x_t + prosody.velocity(x_t, t, hidden, token_condition, mask).float()
-    losses["prosody_flow"] = _weighted((velocity - (x_1 - x_0)) ** 2, weight)
+    error = velocity - (x_1 - x_0)
+    losses |= {"prosody_flow": _weighted(error**2, weight), "prosody_flow_mean": _mean_error(error, weight)}
 
     relative = model.relative_log_f0(target.f0, condition.voice)
     index = frame_to_token(target.durations, target.mel.shape[1])
@@ -111,18 +127,22 @@ def acoustic_losses(
     given = Prosody(target.durations, target.f0, wanted[..., 3])
     rows, mu, summary = model.trunk(content, token_condition, emotion, given, relative, mask, frame_mask)
     mel = (target.mel - model.mel_mean) / model.mel_std
-    frames = frame_mask.float()[:, :, None]
-    losses["mel"] = _weighted((mu.float() - mel).abs(), frames.expand_as(mel))
+    frames = frame_mask.float()[:, :, None].expand_as(mel)
+    error = mu.float() - mel
+    losses |= {"mel": _weighted(error.abs(), frames), "mel_mean": _mean_error(error, frames)}
 
     residual = mel - mu.float().detach()
     if model.training:
-        _follow(model.residual_std, residual, frames.expand_as(mel))
+        _follow(model.residual_std, residual, frames)
     x_1 = residual / model.residual_std
     x_0, t = _noise(x_1, generator, device)
     x_t = interpolate(x_0, x_1, t)
     output = model.estimator(x_t, t, mu.detach(), rows, summary, frame_mask)
-    losses["mel_flow"] = flow_loss(skip_scale(t)[:, None, None] * x_t + output.float(), x_0, x_1, frame_mask)
-    return losses
+    velocity = skip_scale(t)[:, None, None] * x_t + output.float()
+    return losses | {
+        "mel_flow": flow_loss(velocity, x_0, x_1, frame_mask),
+        "mel_flow_mean": _mean_error(velocity - (x_1 - x_0), frames),
+    }
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:
@@ -137,6 +157,11 @@ def _noise(x_1: Tensor, generator: torch.Generator, device: torch.device) -> tup
 
 def _weighted(value: Tensor, weight: Tensor) -> Tensor:
     return (value * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+def _mean_error(error: Tensor, weight: Tensor) -> Tensor:
+    """Return the squared average over each utterance of error [B, T, C], averaged over utterances and channels."""
+    return ((error * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1.0)).square().mean()
 
 
 @torch.no_grad()

@@ -134,6 +134,9 @@ def _add_synthesis_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--pitch", type=_number, default=0.0, metavar="ST", help="semitones up or down")
     how.add_argument("--steps", type=_whole, metavar="N", help="steps of the flow; more is finer and slower")
     how.add_argument("--guidance", type=_number, default=1.0, metavar="G", help="above 1 exaggerates the emotion")
+    how.add_argument(
+        "--prosody-temperature", type=_number, metavar="T", help="how far readings differ; 0 is always the same one"
+    )
     how.add_argument("--seed", type=_whole, metavar="N", help="the same seed gives the same reading; drawn if left out")
 
     output = parser.add_argument_group("output")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from emotts.audio import AudioWriter
-    from emotts.pipeline import Chunk
     from emotts.request import Request
+    from emotts.speech import Chunk
 
 STDOUT = "-"
 MAX_TEXT_BYTES = 10_000_000
@@ -43,7 +43,8 @@ def synthesize(arguments: argparse.Namespace) -> None:
     _check_output(arguments)
     _check_ranges(arguments)
 
-    from emotts.pipeline import EmoTTS, join
+    from emotts.pipeline import EmoTTS
+    from emotts.speech import join
 
     tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device)
     request = tts.request(
@@ -53,6 +54,7 @@ def synthesize(arguments: argparse.Namespace) -> None:
         pitch=arguments.pitch,
         steps=arguments.steps,
         guidance=arguments.guidance,
+        prosody_temperature=arguments.prosody_temperature,
         seed=arguments.seed,
     )
     started = time.perf_counter()
@@ -204,11 +206,14 @@ def _check_writable(path: Path, what: str, force: bool) -> None:
 
 
 def _check_ranges(arguments: argparse.Namespace) -> None:
-    from emotts.request import GUIDANCE_RANGE, PITCH_RANGE_ST, SPEED_RANGE, STEPS_RANGE
+    from emotts.request import GUIDANCE_RANGE, PITCH_RANGE_ST, SPEED_RANGE, STEPS_RANGE, TEMPERATURE_RANGE
 
-    ranges = {"speed": SPEED_RANGE, "pitch": PITCH_RANGE_ST, "guidance": GUIDANCE_RANGE, "steps": STEPS_RANGE}
+    ranges = {
+        "speed": SPEED_RANGE, "pitch": PITCH_RANGE_ST, "guidance": GUIDANCE_RANGE, "steps": STEPS_RANGE,
+        "prosody-temperature": TEMPERATURE_RANGE,
+    }  # fmt: skip
     for name, (low, high) in ranges.items():
-        value = getattr(arguments, name)
+        value = getattr(arguments, name.replace("-", "_"))
         if value is not None and not low <= value <= high:
             raise ValueError(f"--{name} must be from {low:g} to {high:g}; got {value:g}.")
 

@@ -8,7 +8,6 @@ edits of the signal, see `signal.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +21,7 @@ from emotts.simulation.delivery import duration_factors, finish_rendition, whole
 from emotts.simulation.graph import load_stage
 from emotts.simulation.readings import Reading
 from emotts.simulation.signal import add_breath, exchange_f0, shape_spectrum, track_f0_range
-from emotts.simulation.teachers import Rendition, VoiceInfo
+from emotts.simulation.teachers import Rendition, VoiceInfo, VoiceShape
 from emotts.text.symbols import PUNCTUATION, SIL, split_stress
 
 Array = NDArray[np.float64]
@@ -41,15 +40,7 @@ _PHONES = {"t͡ʃ": "tʃ", "d͡ʒ": "dʒ", "t͡s": "ts", "ɑ": "ɑː"}  # espeak
 _STRESSED_PHONES = {"ɚ": "ɜː", "i": "iː", "u": "uː", "ɔ": "ɔː"}
 
 
-@dataclass(frozen=True)
-class VoiceShape:
-    """How a voice differs from the network's own: factor on the formants, shift of the register in semitones."""
-
-    formant: float
-    register_st: float
-
-
-SHAPES: dict[str, VoiceShape] = {"joe": VoiceShape(1.0, 0.0), "leo": VoiceShape(0.93, -2.5)}
+SHAPES: dict[str, VoiceShape] = {"joe": VoiceShape(), "leo": VoiceShape(0.92, -2.5, -1.2)}
 
 
 class PiperTeacher:
@@ -57,7 +48,7 @@ class PiperTeacher:
 
     voices: dict[str, VoiceInfo] = {
         "joe": VoiceInfo("joe", "male", "American English", "piper", "CC0-1.0", "low, plain; the network's own voice"),
-        "leo": VoiceInfo("leo", "male", "American English", "piper", "CC0-1.0", "lower and larger than joe"),
+        "leo": VoiceInfo("leo", "male", "American English", "piper", "CC0-1.0", "lower, larger and darker than joe"),
     }
 
     def __init__(self, threads: int = 1) -> None:
@@ -85,7 +76,7 @@ class PiperTeacher:
 
         waveform = exchange_f0(waveform, spoken_f0, f0)
         formant = shape.formant * per_frame(controls.formant)
-        waveform = shape_spectrum(waveform, per_frame(controls.tilt_db_per_oct), formant)
+        waveform = shape_spectrum(waveform, shape.tilt_db_per_oct + per_frame(controls.tilt_db_per_oct), formant)
         waveform = add_breath(waveform, f0, per_frame(controls.breathiness), generator)
         return finish_rendition(waveform, f0, times, tokens, boundaries, controls, reading)
 

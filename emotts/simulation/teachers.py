@@ -45,6 +45,21 @@ class VoiceInfo:
 
 
 @dataclass(frozen=True)
+class VoiceShape:
+    """How a voice differs from its network's own.
+
+    Attributes:
+        formant: Factor on the formant frequencies.
+        register_st: Shift of F0 in semitones.
+        tilt_db_per_oct: Spectral tilt around 1 kHz, positive is brighter; tells apart voices of like formants.
+    """
+
+    formant: float = 1.0
+    register_st: float = 0.0
+    tilt_db_per_oct: float = 0.0
+
+
+@dataclass(frozen=True)
 class Rendition:
     """One spoken utterance with its exact alignment.
 
