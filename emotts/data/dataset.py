@@ -18,6 +18,7 @@ from emotts.text.symbols import encode
 
 FRAME_STEP, TOKEN_STEP = 32, 8  # lengths are rounded up to these, so that few tensor shapes occur
 UNVOICED_F0_WEIGHT = 0.2
+ENERGY_FLOOR = -4.0  # natural log, 40 dB below vowels; or the depth of silences would hide how loud speech is
 
 
 @dataclass
@@ -152,7 +153,7 @@ class Corpus:
         mean = self.mean_log_f0[row.voice]
         log_f0 = fill_unvoiced(raw["f0"])
         log_f0 = np.where(np.isnan(log_f0), 0.0, log_f0 - mean)
-        features = token_features(durations, log_f0, raw["energy"].astype(np.float64))
+        features = token_features(durations, log_f0, np.maximum(raw["energy"].astype(np.float64), ENERGY_FLOOR))
         voiced_share = token_features(durations, (raw["f0"] > 0).astype(float), np.zeros(len(log_f0)))[:, 1:3]
         weight = np.ones_like(features)
         weight[:, 1:3] = np.where(voiced_share > 0.3, 1.0, UNVOICED_F0_WEIGHT)
