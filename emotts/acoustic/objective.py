@@ -64,10 +64,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Dropout:
-    """How often a training row forgets a condition, each for guidance or for requests that leave it open."""
+    """How often a training row forgets a condition, each for guidance or for requests that leave it open.
+
+    `dimension` is how often a row knows only some of arousal, valence, dominance; each is then forgotten or not by a coin.
+    """
 
     emotion: float = 0.08
-    label: float = 0.3
+    label: float = 0.2
     dimension: float = 0.3
     voice: float = 0.03
     content: float = 0.03
@@ -80,8 +83,9 @@ def draw_dropout(condition: Condition, dropout: Dropout, generator: torch.Genera
     def kept(probability: float, *shape: int) -> Tensor:
         return (torch.rand((n, *shape), generator=generator) >= probability).to(condition.voice.device)
 
-    whole = kept(dropout.emotion)
-    emotion = condition.emotion.masked(whole & kept(dropout.label), whole[:, None] & kept(dropout.dimension, 3))
+    whole, label = kept(dropout.emotion), kept(dropout.label)
+    dimensions = kept(dropout.dimension)[:, None] | kept(0.5, 3)
+    emotion = condition.emotion.masked(whole & label, whole[:, None] & dimensions)
     changed = Condition(condition.phonemes, condition.stresses, condition.lengths, condition.voice, emotion)
     return changed, Keep(kept(dropout.content), kept(dropout.voice))
 
