@@ -43,7 +43,7 @@ def plot_result(result: "Result", path: str | Path) -> None:
     _draw_f0(pitch, result)
     _draw_phonemes(waveform, [mel, pitch], result, shown_s)
     cut = "" if shown_s == result.duration_s else f", first {MAX_PLOT_S:.0f} s"
-    figure.suptitle(f"{_shorten(result.text)}\n{result.voice}, {result.emotion}{cut}", color=INK, fontsize=11)
+    figure.suptitle(f"{shorten(result.text)}\n{result.voice}, {result.emotion}{cut}", color=INK, fontsize=11)
     pitch.set_xlim(0.0, shown_s)
     pitch.set_xlabel("time (s)")
     temporary = path.with_name(f".{path.stem}-{os.getpid()}.png")
@@ -63,7 +63,7 @@ def _draw_waveform(axes: "Axes", result: "Result") -> None:
     axes.set_ylim(-1.0, 1.0)
     axes.set_yticks([-1, 0, 1])
     axes.set_ylabel("waveform")
-    _tidy(axes)
+    tidy(axes)
 
 
 def _draw_mel(axes: "Axes", result: "Result") -> None:
@@ -84,7 +84,7 @@ def _draw_mel(axes: "Axes", result: "Result") -> None:
         np.log10(1.0 + 1_000.0 * kilohertz / 700.0) / top * result.mel.shape[1], [f"{k:g}" for k in kilohertz]
     )
     axes.set_ylabel("mel (kHz)")
-    _tidy(axes)
+    tidy(axes)
 
 
 def _draw_f0(axes: "Axes", result: "Result") -> None:
@@ -103,7 +103,7 @@ def _draw_f0(axes: "Axes", result: "Result") -> None:
                       ha="right", va="bottom")  # fmt: skip
     axes.minorticks_off()
     axes.set_ylabel("F0 (Hz)")
-    _tidy(axes)
+    tidy(axes)
 
 
 def _draw_phonemes(top: "Axes", below: list["Axes"], result: "Result", shown_s: float) -> None:
@@ -122,7 +122,8 @@ def _draw_phonemes(top: "Axes", below: list["Axes"], result: "Result", shown_s: 
         )  # fmt: skip
 
 
-def _tidy(axes: "Axes") -> None:
+def tidy(axes: "Axes") -> None:
+    """Leave out what frames a plot without saying anything."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -131,6 +132,7 @@ def _tidy(axes: "Axes") -> None:
     axes.yaxis.label.set_color(INK)
 
 
-def _shorten(text: str, length: int = 90) -> str:
+def shorten(text: str, length: int = 90) -> str:
+    """Put a text on one line of a title."""
     line = " ".join(text.split()).replace("$", r"\$")  # a pair of dollars would be read as mathematics
     return line if len(line) <= length else line[: length - 1] + "…"

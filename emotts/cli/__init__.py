@@ -20,6 +20,9 @@ EXAMPLES = """examples:
   emotts synthesize "Leave me alone." --arousal 0.7 --valence -0.6 --voice max -o alone.flac --plot alone.png
   emotts synthesize --text-file chapter.txt --emotion calm -o chapter.mp3 --json
   emotts synthesize "Good night." --emotion tender -o - | aplay
+  emotts synthesize "You did it!" --emotion happy --tolerance 0.15 -o heard.wav
+  emotts recognize recordings/*.wav
+  emotts evaluate --suite quick
 """
 
 
@@ -35,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", module=r"emotts")  # of others' warnings the user can mend none
             warnings.showwarning = lambda message, *rest, **more: _say(f"emotts: warning: {message}")
-            _run(arguments)
+            code = _run(arguments)
             if sys.stdout is not None:  # None if the caller closed it
                 sys.stdout.flush()
     except KeyboardInterrupt:
@@ -46,18 +49,27 @@ def main(argv: list[str] | None = None) -> int:
         return PIPE_CLOSED
     except Exception as error:
         return _explain(error)
-    return OK
+    return code
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "synthesize":
         from emotts.cli.synthesize import synthesize
 
         synthesize(arguments)
+    elif arguments.command == "recognize":
+        from emotts.cli.recognize import recognize
+
+        return recognize(arguments)
+    elif arguments.command in ("evaluate", "verify"):
+        from emotts.cli import evaluate
+
+        {"evaluate": evaluate.evaluate, "verify": evaluate.verify}[arguments.command](arguments)
     else:
         from emotts.cli import listing
 
         {"voices": listing.voices, "emotions": listing.emotions, "models": listing.models}[arguments.command](arguments)
+    return OK
 
 
 def _explain(error: Exception) -> int:
@@ -93,8 +105,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="emotts", description="Emotional speech synthesis.", epilog=EXAMPLES)
+    parser = _Parser(prog="emotts", description="Emotional speech, spoken and measured.", epilog=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"emotts {__version__}")
+    from emotts.cli import evaluate, recognize
+    from emotts.cli.check import add_check_options
+
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     speak = commands.add_parser(
@@ -102,7 +117,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     speak.set_defaults(command="synthesize")
     _add_synthesis_options(speak)
+    add_check_options(speak)
     _add_model_options(speak)
+    recognize.add_parser(commands)
+    for name, text, add_options in (
+        ("evaluate", "speak a grid, let the judges hear it, write a report", evaluate.add_evaluate_options),
+        ("verify", "show that every knob has its effect; exit code 1 where one has not", evaluate.add_verify_options),
+    ):
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command.set_defaults(command=name)
+        add_options(command)
+        _add_model_options(command)
 
     for name, text in {
         "voices": "list the voices of the model",

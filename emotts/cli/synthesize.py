@@ -11,17 +11,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from emotts.cli.check import check_facts, check_rows, speak_checked, wants_check
 from emotts.emotion.spec import parse_emotion
 
 if TYPE_CHECKING:
     import numpy as np
 
     from emotts.audio import AudioWriter
+    from emotts.pipeline import EmoTTS
     from emotts.request import Request
     from emotts.speech import Chunk
 
@@ -42,6 +44,7 @@ def synthesize(arguments: argparse.Namespace) -> None:
     emotion = parse_emotion(arguments.emotion, arguments.arousal, arguments.valence, arguments.dominance)
     _check_output(arguments)
     _check_ranges(arguments)
+    is_checked = wants_check(arguments)
 
     from emotts.pipeline import EmoTTS
     from emotts.speech import join
@@ -57,6 +60,9 @@ def synthesize(arguments: argparse.Namespace) -> None:
         prosody_temperature=arguments.prosody_temperature,
         seed=arguments.seed,
     )
+    if is_checked:
+        _synthesize_checked(tts, text, request, arguments)
+        return
     started = time.perf_counter()
     kept: list[Chunk] = []
     n_samples = 0
@@ -75,14 +81,32 @@ def synthesize(arguments: argparse.Namespace) -> None:
     _report(Spoken(request, duration_s, seconds / duration_s, tts.sample_rate), arguments)
 
 
+def _synthesize_checked(tts: "EmoTTS", text: str, request: "Request", arguments: argparse.Namespace) -> None:
+    """Speak, listen, correct as the options ask, then write."""
+    outcome = speak_checked(tts, text, request, arguments)
+    result = outcome.result
+    with _writer(arguments.output) as output:
+        output.write(result.waveform)
+    if arguments.plot:
+        from emotts.plotting import plot_result
+
+        plot_result(result, arguments.plot)
+    spoken = Spoken(
+        request, result.duration_s, result.rtf, result.sample_rate, check_rows(outcome, arguments), check_facts(outcome)
+    )
+    _report(spoken, arguments)
+
+
 @dataclass(frozen=True)
 class Spoken:
-    """What the report tells."""
+    """What the report tells; rows and facts are those of the closed loop, for people and for --json."""
 
     request: "Request"
     duration_s: float
     rtf: float
     sample_rate: int
+    rows: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def _show_progress(chunks: "Iterator[Chunk]", n_chars: int) -> "Iterator[Chunk]":
@@ -225,12 +249,13 @@ def _report(spoken: Spoken, arguments: argparse.Namespace) -> None:
         "duration": f"{spoken.duration_s:.2f} s",
         "real-time factor": f"{spoken.rtf:.3f}",
         "seed": str(spoken.request.seed),
+        **spoken.rows,
         "written": "stdout" if arguments.output == STDOUT else arguments.output,
     }
     if arguments.plot:
         rows["plot"] = arguments.plot
     for name, value in rows.items():
-        print(f"{name:<18}{value}", file=sys.stderr)
+        print(f"{name:<20}{value}", file=sys.stderr)
     if arguments.json:
         facts = {
             "path": arguments.output,
@@ -241,5 +266,6 @@ def _report(spoken: Spoken, arguments: argparse.Namespace) -> None:
             "voice": spoken.request.voice,
             "emotion": spoken.request.emotion.to_dict(),
             "sample_rate": spoken.sample_rate,
+            **spoken.facts,
         }
         print(json.dumps(facts))
