@@ -25,6 +25,7 @@ TEACHERS = (
     "emotts.simulation.piper.PiperTeacher",
     "emotts.simulation.kokoro.KokoroTeacher",
 )
+SPEAKING = ("audio", "layers", "pipeline", "prosody", "request", "speaker", "speech")  # what decides how a model sounds
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,9 @@ class ModelSystem:
         self.tts = tts if tts is not None else EmoTTS.from_pretrained(self.folder)
         self.voices = [voice.name for voice in self.tts.voices]
         files = [path for path in self.folder.rglob("*") if path.is_file()] if self.folder else []
-        code = [*(ROOT / "emotts").glob("*.py"), *(ROOT / "emotts" / "acoustic").glob("*.py")]
-        self.digest = digest_files([*files, *code, *(ROOT / "emotts" / "vocoder").glob("*.py")])
+        code = [ROOT / "emotts" / f"{name}.py" for name in SPEAKING]
+        rooms = [path for room in ("acoustic", "vocoder") for path in (ROOT / "emotts" / room).glob("*.py")]
+        self.digest = digest_files([*files, *code, *rooms])
 
     def speak(self, ask: Ask) -> Speech:
         names = ("arousal", "valence", "dominance")

@@ -1,6 +1,8 @@
 """Train the acoustic model on a manifest: python recipes/train_acoustic.py corpus=runs/corpus max_minutes=60.
 
-Run the same command again to go on from the last state. The averaged weights are exported to <output>/export as checkpoint parts.
+Run the same command again to go on from the last state. The averaged weights are exported to <output>/export as checkpoint parts;
+spoken samples go to TensorBoard and <output>/samples. With judge=<folder of a recogniser> the judge hears a small grid every
+judge_every steps, its scores are logged, and the best model so far stays in <output>/best.
 """
 
 import json
@@ -15,10 +17,18 @@ from emotts.acoustic.objective import Target, acoustic_losses, total
 from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
 from emotts.data.manifest import read_manifest
 from emotts.emotion.space import EmotionInput
+from emotts.pipeline import EmoTTS
 from emotts.text.symbols import PHONEMES
 from emotts.training import Trainer
+from emotts.vocoder.baseline import BaselineVocoder
 
 VALID_BATCHES = 6
+SAMPLES = (
+    ("neutral", "The train leaves at seven."),
+    ("happy", "I can't believe you came."),
+    ("sad", "Nobody was at home."),
+)
+SAMPLING = {"default_temperature": 0.2, "default_prosody_temperature": 0.5}
 
 
 def condition_of(batch: Batch) -> Condition:
@@ -68,8 +78,38 @@ def validate(trainer: Trainer[Batch], corpus: Corpus, plan: BatchPlan, config: D
     print(trainer.step, {k: round(v, 4) for k, v in sums.items()}, flush=True)
 
 
-def export(trainer: Trainer[Batch], config: DictConfig) -> None:
-    """Write the averaged weights and the configuration that rebuilds them."""
+def speaker_of(model: AcousticModel, device: torch.device) -> EmoTTS:
+    """Let the model speak through the untrained vocoder, which needs no training and is close to the trained one."""
+    return EmoTTS(model, BaselineVocoder(), dict(SAMPLING), str(device))
+
+
+def log_samples(trainer: Trainer[Batch]) -> None:
+    """Speak the sample sentences, each with the next voice, into TensorBoard and <output>/samples."""
+    with trainer.averaged() as model:
+        tts = speaker_of(model, trainer.device)
+        for i, (label, text) in enumerate(SAMPLES):
+            result = tts.synthesize(text, emotion=label, voice=tts.voices[i % len(tts.voices)].name, seed=0)
+            result.save(trainer.output / "samples" / f"{label}.wav")
+            trainer.writer.add_audio(f"samples/{label}", result.waveform[None], trainer.step, result.sample_rate)
+
+
+def judge_model(trainer: Trainer[Batch], config: DictConfig) -> None:
+    """Log the judge's scores of the averaged model, and export it to <output>/best if none before scored higher."""
+    from emotts.evaluation.scores import grid_scores
+    from emotts.judges import load_judge
+
+    with trainer.averaged() as model:
+        scores = grid_scores(speaker_of(model, trainer.device), load_judge("recognizer", Path(config.judge)))
+    trainer.log(scores, prefix="judge")
+    record = trainer.output / "best.json"
+    best = json.loads(record.read_text())["score"] if record.exists() else float("-inf")
+    if scores["score"] > best:
+        export(trainer, config, "best")
+        record.write_text(json.dumps({"step": trainer.step, **scores}, indent=2) + "\n")
+
+
+def export(trainer: Trainer[Batch], config: DictConfig, name: str = "export") -> None:
+    """Write the averaged weights and the configuration that rebuilds them to <output>/<name>."""
     from emotts.checkpoint import save_checkpoint
 
     with trainer.averaged() as model:
@@ -80,7 +120,7 @@ def export(trainer: Trainer[Batch], config: DictConfig) -> None:
             "seed": config.seed,
         }
         modules = {"acoustic": (OmegaConf.to_container(config.acoustic, resolve=True), model)}
-        save_checkpoint(Path(config.output) / "export", modules, metadata)
+        save_checkpoint(Path(config.output) / name, modules, metadata)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train_acoustic")
@@ -89,6 +129,7 @@ def main(config: DictConfig) -> None:
     corpus = Corpus(config.corpus, "train", voices)
     valid = Corpus(config.corpus, "valid", voices)
     valid.mean_log_f0 = corpus.mean_log_f0
+    (Path(config.output) / "samples").mkdir(parents=True, exist_ok=True)
     model = build(config, voices)
     set_statistics(model, corpus)
     parameters = {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
@@ -126,9 +167,16 @@ def main(config: DictConfig) -> None:
             model, condition_of(batch).to(trainer.device), target_of(batch).to(trainer.device), generator, dropout
         )
 
+    judged = trainer.step
+
     def on_save(trainer: Trainer[Batch]) -> None:
+        nonlocal judged
         validate(trainer, valid, valid_plan, config)
         export(trainer, config)
+        log_samples(trainer)
+        if config.judge is not None and trainer.step >= min(judged + config.judge_every, config.schedule.max_steps):
+            judge_model(trainer, config)
+            judged = trainer.step
 
     trainer.fit(batch_of, losses_of, total, config.max_minutes, on_save)
 

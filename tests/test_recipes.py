@@ -59,6 +59,27 @@ def test_training_goes_on_where_it_stopped_and_the_bundle_speaks(corpus: Path, t
     assert tts.synthesize("Hello.", voice="b", seed=1).duration_s > 0
 
 
+def test_the_judge_hears_the_model_in_training_and_the_best_one_stays(corpus: Path, tmp_path: Path) -> None:
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    from emotts.checkpoint import load_checkpoint, save_checkpoint
+
+    tiny = OmegaConf.load(ROOT / "conf" / "recognizer" / "tiny.yaml")
+    config = OmegaConf.to_container(tiny, resolve=True)
+    save_checkpoint(tmp_path / "recognizer", {"recognizer": (config, instantiate(tiny))})
+    run("train_acoustic", f"corpus={corpus}", f"output={tmp_path}/run", "acoustic=tiny", "schedule.max_steps=2",
+        "schedule.decay_steps=0", "max_frames=128", "precision=fp32", "device=cpu",
+        f"judge={tmp_path}/recognizer", "judge_every=1")  # fmt: skip
+    best = json.loads((tmp_path / "run" / "best.json").read_text())
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    judged = [row for row in rows if row["split"] == "judge"]
+    assert best["step"] == 2
+    assert judged[-1]["score"] == pytest.approx(best["score"], abs=1e-5)
+    assert "acoustic" in load_checkpoint(tmp_path / "run" / "best")[0]
+    assert (tmp_path / "run" / "samples" / "happy.wav").stat().st_size > 1_000
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf").glob("*.yaml")))
 def test_every_configuration_composes_and_its_targets_exist(name: str) -> None:
     from hydra import compose, initialize_config_dir

@@ -298,7 +298,15 @@ def run_recipe(corpus: Path, output: Path, *overrides: str) -> None:
     spec.loader.exec_module(recipe)
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         # fp32, because one process can hold one precision and other tests have chosen this one
-        small = ["vocoder=tiny", "device=cpu", "precision=fp32", "batch_size=2", "crop_frames=40", "n_valid=1", "log_every=1"]
+        small = [
+            "vocoder=tiny",
+            "device=cpu",
+            "precision=fp32",
+            "batch_size=2",
+            "crop_frames=40",
+            "n_valid=1",
+            "log_every=1",
+        ]
         places = [f"corpus={corpus}", f"output={output}"]
         config = compose("train_vocoder", [*places, *small, "schedule.warmup_steps=1", *overrides])
     recipe.main.__wrapped__(config)

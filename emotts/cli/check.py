@@ -73,9 +73,10 @@ def speak_checked(tts: "EmoTTS", text: str, request: "Request", arguments: argpa
         held, reached = hold_voice(tts, text, request, similarity, minimum)
     if arguments.tolerance is not None:
         tries = arguments.max_tries or MAX_TRIES
+        steering = load_judge(STEERING).with_reference(neutral)
         return steer(
-            tts, text, held, load_judge(STEERING).with_reference(neutral), reporting, arguments.tolerance, tries, similarity, minimum, request.emotion
-        )  # fmt: skip
+            tts, text, held, steering, reporting, arguments.tolerance, tries, similarity, minimum, request.emotion
+        )
     outcome = check(tts, text, held, reporting, request.emotion)
     if minimum is None:
         return outcome
