@@ -3,6 +3,7 @@
 `EmoTTS.from_pretrained()` loads the bundled model; `synthesize` gives one `Result`, `stream` gives it in chunks.
 """
 
+import math
 import os
 import secrets
 import time
@@ -40,6 +41,7 @@ class EmoTTS:
         self.metadata = metadata
         cards = {card["name"]: VoiceCard(**card) for card in metadata.get("voices", [])}
         self.voices = [cards.get(name, VoiceCard(name)) for name in acoustic.voices.names]
+        self.log_gain = {name: level * math.log(10.0) / 20.0 for name, level in metadata.get("level_db", {}).items()}
         self.default_voice = metadata.get("default_voice", self.voices[0].name)
         self.default_steps = int(metadata.get("default_steps", 4))
         self.default_temperature = float(metadata.get("default_temperature", 1.0))
@@ -212,6 +214,7 @@ class EmoTTS:
             guidance_scale=request.guidance,
             temperature=request.temperature,
         )
+        mel = mel + self.log_gain.get(request.voice, 0.0)
         waveform = self.vocoder(mel, prosody.f0, generator=generator)[0].float().cpu().numpy()
         durations, f0 = prosody.durations[0].tolist(), prosody.f0[0].cpu().numpy()
         chunk = Chunk(soften(fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy())

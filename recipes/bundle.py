@@ -3,7 +3,6 @@
 The voices' descriptions and licences come from the teachers that spoke them.
 """
 
-import math
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -39,7 +38,6 @@ def main(config: DictConfig) -> None:
     if config.voices is not None:
         keep_voices(modules["acoustic"][1], list(config.voices))
         modules["acoustic"][0]["voices"] = list(config.voices)
-    modules["acoustic"][1].mel_mean += config.level_db * math.log(10.0) / 20.0
     known = {info.name: asdict(info) for path in config.voice_classes for info in get_class(path).voices.values()}
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
@@ -50,7 +48,7 @@ def main(config: DictConfig) -> None:
         "data": "simulated emotion, recipes/simulate_corpus.py",
         "commit": commit,
         "training": trained,
-        "level_db": config.level_db,
+        "level_db": {name: float(level) for name, level in config.level_db.items()},
         "default_voice": config.default_voice,
         "default_steps": config.default_steps,
         "default_temperature": config.default_temperature,
