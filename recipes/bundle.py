@@ -48,7 +48,7 @@ def main(config: DictConfig) -> None:
         "data": "simulated emotion, recipes/simulate_corpus.py",
         "commit": commit,
         "training": trained,
-        "level_db": {name: float(level) for name, level in config.level_db.items()},
+        "level_db": {name: float(level) for name, level in (config.level_db or {}).items()},
         "default_voice": config.default_voice,
         "default_steps": config.default_steps,
         "default_temperature": config.default_temperature,

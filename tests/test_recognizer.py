@@ -40,7 +40,7 @@ from emotts.emotion.objective import (
 from emotts.emotion.recognizer import N_CONTROLS, Recognition, Recognizer
 from emotts.emotion.regions import LabelRegions
 from emotts.emotion.rendering import controls_for
-from emotts.emotion.stems import FeatureStem, speech_level
+from emotts.emotion.stems import FeatureStem, _fitted, contour_statistics, speech_level
 from emotts.metrics.statistics import concordance
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,6 +172,47 @@ def test_a_known_voice_is_compared_with(model: Recognizer) -> None:
     close(inside, given)
     assert (inside.avd - unknown.avd)[:2].abs().amax(dim=(1, 2)).min() > 1e-3
     torch.testing.assert_close(inside.avd[2], unknown.avd[2])
+
+
+def test_the_comparison_finds_shift_and_tilt_in_any_voice() -> None:
+    axis = torch.linspace(-1.0, 1.0, 60)
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        phase = 6.28 * torch.rand(4, generator=generator)
+        position = torch.arange(60.0)
+
+        def spectrum(at: Tensor, phase: Tensor = phase) -> Tensor:
+            return sum((torch.sin(at / (4.0 + 2.0 * k) + phase[k]) for k in range(4)), torch.zeros(()))
+
+        reference = spectrum(position)
+        bands = spectrum(position + 0.3) + 0.2 * axis - 0.1
+        fit = _fitted(bands[None], reference[None])[0]
+        torch.testing.assert_close(fit, torch.tensor([-0.1, 0.2, 0.0, 0.3]), atol=0.05, rtol=0)
+    nothing = _fitted(torch.full((1, 60), 0.5), torch.zeros(1, 60))[0]
+    torch.testing.assert_close(nothing, torch.tensor([0.5, 0.0, 0.0, 0.0]), atol=0.01, rtol=0)
+
+
+def test_contours_are_described_as_they_are() -> None:
+    """A rising pitch in one half of a window: slope, spread and pauses against their closed forms."""
+    n = 200
+    voicing = torch.ones(1, n)
+    place = (torch.arange(n) + 0.5) / n - 0.5
+    height = 0.3 + 0.4 * place[None]
+    energy = torch.where(place[None] < 0.3, 0.0, -5.0)  # the last fifth is a pause
+    tracks = torch.stack([voicing, height, energy], dim=-1)
+    windows = torch.ones(1, 1, n, dtype=torch.bool)
+    got = contour_statistics(tracks, windows)[0, 0]
+    assert got[0] == pytest.approx(0.6, abs=1e-3)
+    assert got[1] == pytest.approx(5.0 * 0.4 / math.sqrt(12.0), abs=0.02)
+    variance = 1.0 / 12.0
+    assert got[2] == pytest.approx(2.0 * 0.4 * variance / (variance + 0.01), abs=1e-3)
+    assert got[3] == pytest.approx(-got[4], abs=1e-3) and got[4] == pytest.approx(4.0 * 0.4 * 0.375, abs=0.01)
+    assert got[8] == pytest.approx(2.0 * 0.8, abs=0.01)
+    shifted = torch.cat([tracks, torch.zeros(1, 50, 3)], dim=1)
+    longer = torch.cat([windows, torch.zeros(1, 1, 50, dtype=torch.bool)], dim=2)
+    torch.testing.assert_close(contour_statistics(shifted, longer)[0, 0], got)
+    unvoiced = contour_statistics(torch.zeros(1, 3, 3), torch.tensor([[[True, False, False]]]))
+    assert torch.isfinite(unvoiced).all()
 
 
 @torch.no_grad()

@@ -88,7 +88,7 @@ class RecognizerJudge:
                 found.append(self.model.describe(features[None], torch.tensor([len(features)])))
         judge = RecognizerJudge(self.model, self.uncertain_below, self.encoder)
         judge.voice = Statistics(
-            *(torch.stack(x).mean(dim=0) for x in zip(*((f.hidden, f.bands) for f in found), strict=True))
+            *(torch.stack(x).mean(dim=0) for x in zip(*(vars(f).values() for f in found), strict=True))
         )
         return judge
 

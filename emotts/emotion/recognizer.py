@@ -6,7 +6,7 @@ after MERaLiON-SER (2025), arXiv 2511.04914; temperature after Guo et al. (2017)
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,15 @@ from torch import Tensor, nn
 
 from emotts.emotion.labels import DIMENSIONS, LABELS
 from emotts.emotion.regions import LabelRegions
-from emotts.emotion.stems import AttentivePooling, FeatureStem, MelStem, SpectralComparison
+from emotts.emotion.stems import (
+    N_CONTOUR,
+    AttentivePooling,
+    FeatureStem,
+    MelStem,
+    SpectralComparison,
+    Stemmed,
+    contour_statistics,
+)
 from emotts.layers import BlockStack, lengths_to_mask, mean_over
 
 N_CONTROLS = 13
@@ -28,10 +36,12 @@ class Statistics:
     Attributes:
         hidden: normalised statistics of the hidden channels [B, W, 2 C].
         bands: statistics of the bands [B, W, 2 G, M].
+        contour: statistics of pitch and level [B, W, N_CONTOUR].
     """
 
     hidden: Tensor
     bands: Tensor
+    contour: Tensor
 
 
 @dataclass
@@ -91,9 +101,10 @@ class Recognizer(nn.Module):
         self.norm_pool = nn.LayerNorm(2 * channels)
         self.any_hidden = nn.Parameter(torch.zeros(2 * channels))  # stands for a voice that is not known
         self.any_bands = nn.Parameter(torch.zeros(2 * groups, stem.n_bands))
+        self.any_contour = nn.Parameter(torch.zeros(N_CONTOUR))
         self.comparison = SpectralComparison(groups, stem.n_bands)
         self.head = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(4 * channels + 128 + 1, head), nn.GELU(), nn.Dropout(dropout),
+            nn.Dropout(dropout), nn.Linear(4 * channels + 128 + 2 * N_CONTOUR + 1, head), nn.GELU(), nn.Dropout(dropout),
             nn.Linear(head, embedding_dim),
         )  # fmt: skip
         self.labels = nn.Linear(embedding_dim, len(LABELS))
@@ -121,51 +132,56 @@ class Recognizer(nn.Module):
             reference_weight: which of them describe the voice of each clip [B, R]: rows sum to 1, or are 0 for a voice that is not
                 known. None means that no voice is known.
         """
-        hidden, bands, mask = self._trunk(features, lengths)
+        stemmed, mask = self._trunk(features, lengths)
         if windows is None:
             windows = torch.stack([torch.zeros_like(lengths), lengths], dim=-1)[:, None]
-        found = self._pooled(hidden, bands, _window_masks(windows, self.stem.stride, mask))
+        found = self._pooled(stemmed, _window_masks(windows, self.stem.stride, mask))
         if reference is None and reference_weight is not None:
-            reference = self._pooled(hidden, bands, mask[:, None])
+            reference = self._pooled(stemmed, mask[:, None])
         return self._heads(found, self._voice(reference, reference_weight, len(features)))
 
     def describe(self, features: Tensor, lengths: Tensor) -> Statistics:
         """Return the statistics of whole clips, for use as `reference` of others of the same voice."""
-        hidden, bands, mask = self._trunk(features, lengths)
-        return self._pooled(hidden, bands, mask[:, None])
+        stemmed, mask = self._trunk(features, lengths)
+        return self._pooled(stemmed, mask[:, None])
 
     def probabilities(self, logits: Tensor, is_voice_known: bool = False) -> Tensor:
         """Return calibrated probabilities [..., K]."""
         return (logits / self.temperature[int(is_voice_known)]).softmax(dim=-1)
 
-    def _trunk(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _trunk(self, features: Tensor, lengths: Tensor) -> tuple[Stemmed, Tensor]:
         stride = self.stem.stride
         features = F.pad(features, (0, 0, 0, -features.shape[1] % stride))  # [B, T, F]
-        hidden, bands = self.stem(features, lengths_to_mask(lengths, features.shape[1]))  # [B, T / stride, C]
-        mask = lengths_to_mask((lengths + stride - 1) // stride, hidden.shape[1])
-        hidden = self.norm(F.gelu(hidden))
+        stemmed = self.stem(features, lengths_to_mask(lengths, features.shape[1]))
+        mask = lengths_to_mask((lengths + stride - 1) // stride, stemmed.hidden.shape[1])
+        hidden = self.norm(F.gelu(stemmed.hidden))  # [B, T / stride, C]
         hidden = self.blocks(hidden, mask, self.context(_statistics(hidden, mask))[:, None])
-        return self.norm_out(hidden), bands, mask
+        return replace(stemmed, hidden=self.norm_out(hidden)), mask
 
-    def _pooled(self, hidden: Tensor, bands: Tensor, windows: Tensor) -> Statistics:
-        of_hidden, of_bands = self.pool(hidden, bands, windows)
-        return Statistics(self.norm_pool(of_hidden), of_bands)
+    def _pooled(self, stemmed: Stemmed, windows: Tensor) -> Statistics:
+        hidden, bands = self.pool(stemmed.hidden, stemmed.bands, windows)
+        return Statistics(self.norm_pool(hidden), bands, contour_statistics(stemmed.tracks, windows))
 
     def _voice(self, reference: Statistics | None, weight: Tensor | None, n: int) -> tuple[Statistics, Tensor]:
         """Return the statistics of each clip's neutral voice, W = 1, and whether it is known [B, 1, 1]."""
+        unknown = Statistics(*(x.expand(n, 1, *x.shape) for x in (self.any_hidden, self.any_bands, self.any_contour)))
         if reference is None or weight is None:
-            any_voice = Statistics(self.any_hidden.expand(n, 1, -1), self.any_bands.expand(n, 1, -1, -1))
-            return any_voice, self.any_hidden.new_zeros(n, 1, 1)
-        known = (weight.sum(dim=1) > 0).float()[:, None, None]
-        hidden = torch.einsum("br,rwc->bwc", weight, reference.hidden) + (1.0 - known) * self.any_hidden
-        bands = torch.einsum("br,rwgm->bwgm", weight, reference.bands) + (1.0 - known)[..., None] * self.any_bands
-        return Statistics(hidden, bands), known
+            return unknown, self.any_hidden.new_zeros(n, 1, 1)
+        known = (weight.sum(dim=1) > 0)[:, None, None]
+
+        def of_voice(given: Tensor, otherwise: Tensor) -> Tensor:
+            mixed = torch.einsum("br,rw...->bw...", weight, given)
+            return torch.where(known.view(n, *[1] * (mixed.ndim - 1)), mixed, otherwise)
+
+        columns = zip(vars(reference).values(), vars(unknown).values(), strict=True)
+        return Statistics(*(of_voice(given, otherwise) for given, otherwise in columns)), known.float()
 
     def _heads(self, found: Statistics, voice: tuple[Statistics, Tensor]) -> Recognition:
         neutral, known = voice
         compared = self.comparison(found.bands, neutral.bands)
         known = known.expand(-1, found.hidden.shape[1], -1)
-        heard = torch.cat([found.hidden, found.hidden - neutral.hidden, compared, known], dim=-1)
+        same = [found.hidden, found.hidden - neutral.hidden, found.contour, found.contour - neutral.contour]
+        heard = torch.cat([*same, compared, known], dim=-1)
         embedding = F.normalize(self.head(heard), dim=-1)  # [B, W, E]
         point = embedding * math.sqrt(embedding.shape[-1])  # entries of about one
         return Recognition(
