@@ -83,7 +83,8 @@ class MelStem(nn.Module):
         hidden = self.convolution(x.transpose(1, 2)).transpose(1, 2)  # [B, M + 5, T] -> [B, T / stride, C]
         voiced = ((f0 > 0) & mask).float()
         height = (f0.clamp_min(1.0) / PITCH_REFERENCE).log2() * voiced
-        tracks = torch.stack([voiced, height, frame_energy(features[..., :-1]) - level[..., 0]], dim=-1)
+        energy = (frame_energy(features[..., :-1]) - level[..., 0]) * mask
+        tracks = torch.stack([voiced, height, energy], dim=-1)
         voicing, height, energy = _frame_groups(tracks, mask, self.stride).unbind(dim=-1)
         tracks = torch.stack([voicing, height / voicing.clamp_min(1e-3), energy.clamp_min(-DYNAMIC_RANGE)], dim=-1)
         return Stemmed(hidden, _frame_groups(mel, mask, self.stride), tracks)
