@@ -63,8 +63,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few minutes in place of an hour")
     parser.add_argument("--rows", type=row_names, help=f"comma-separated, of {', '.join(ROWS)}")
     parser.add_argument("--voices", default="all", help="comma-separated names, or all")
-    parser.add_argument("--per-voice", type=int, default=60, metavar="N", help="neutral and emotional requests of a voice")
-    parser.add_argument("--texts", type=int, default=6, metavar="N", help="sentences of the sweeps, the seeds and the flow")
+    parser.add_argument(
+        "--per-voice", type=int, default=60, metavar="N", help="neutral and emotional requests of a voice"
+    )
+    parser.add_argument(
+        "--texts", type=int, default=6, metavar="N", help="sentences of the sweeps, the seeds and the flow"
+    )
     parser.add_argument("--threads", type=int, default=2, help="of the judges")
     return parser.parse_args()
 

@@ -11,12 +11,12 @@ import hydra
 import numpy as np
 import torch
 from omegaconf import DictConfig
+from train_acoustic import SAMPLING, condition_of
 
 from emotts.audio import load_audio, speech_level_db
 from emotts.checkpoint import load_checkpoint
 from emotts.data.dataset import Corpus, collate
 from emotts.text.symbols import is_pause
-from train_acoustic import SAMPLING, condition_of
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="calibrate_level")
@@ -42,9 +42,7 @@ def main(config: DictConfig) -> None:
                     condition, prosody, generator=generator, temperature=SAMPLING["default_temperature"]
                 )
                 spoken = vocoder(mel, prosody.f0, generator=generator)[0].numpy()
-            differences.append(
-                speech_level_db(load_audio(Path(config.corpus) / row.audio)) - speech_level_db(spoken)
-            )
+            differences.append(speech_level_db(load_audio(Path(config.corpus) / row.audio)) - speech_level_db(spoken))
         missing[voice] = round(float(np.mean(differences)), 2)
         print(f"{voice:12s} {missing[voice]:+.2f} dB, standard deviation {np.std(differences):.2f}", flush=True)
     print("level_db=" + json.dumps(missing).replace('"', "").replace(" ", ""))

@@ -80,7 +80,7 @@ def phonemize(text: str, language: str = "en-us", backend: str = "gruut") -> lis
     tokens = _phonemize(text, (), language.lower(), backend)
     if not tokens:
         raise ValueError(
-            f'text has nothing speakable in {language}; got {_shorten(text)!r}. Give it at least one word or number.'
+            f"text has nothing speakable in {language}; got {_shorten(text)!r}. Give it at least one word or number."
         )
     return list(tokens)
 
