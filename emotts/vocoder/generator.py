@@ -1,8 +1,9 @@
 """The trained vocoder: mel [B, T, M] and F0 [B, T] come in, a waveform [B, T * hop] goes out, at once or in chunks.
 
 A small ConvNeXt network corrects the two envelopes of the untrained vocoder (`baseline.py`). Its last layer starts at
-zero: before training the generator is the baseline. Low bands are left as they are: where mel bands are narrower than the
-spacing of harmonics, corrections follow single harmonics and roughen the voice (DNSMOS 2.73, with low bands kept 3.05).
+zero: before training the generator is the baseline. In low bands, narrower than the spacing of harmonics, corrections would
+follow single harmonics and roughen the voice: there they are smoothed over frequency and halved. On 26 copies of two low
+voices WER / DNSMOS are 3.1 % / 2.90 with all corrections, 6.6 % / 3.04 with none in low bands, 2.6 % / 2.98 with these.
 """
 
 import math
@@ -19,20 +20,21 @@ MEL_MEAN, MEL_SCALE = -3.0, 3.0  # brings log mels of speech near zero mean and 
 F0_CENTRE = 180.0  # Hz
 LARGEST_CORRECTION = 4.0  # nepers (35 dB); keeps an odd mel from blowing up
 CORRECTED_HZ = (600.0, 1_400.0)  # corrections fade in from the first to the second
+LOW_SHARE, LOW_SMOOTHING_HZ = 0.5, 200.0  # what is left of them below, and over how much frequency they are averaged
 
 
 class HarmonicNoiseGenerator(nn.Module):
     """Harmonic-plus-noise vocoder with explicit F0 and two controls of voice quality.
 
     Attributes:
-        fade_in: how much of a correction each mel band gets [M].
+        shares: maps the corrections that the network asks for to those that are made [M, M].
         look_back, look_ahead: frames to the left and right of a frame that its `hop` samples depend on.
 
     Reference: a network on mel frames and one inverse STFT as in Siuzdak, "Vocos" (2023), arXiv 2306.00814; pulses and
         noise as in Wang et al., "Neural source-filter waveform models" (2019), arXiv 1904.12088.
     """
 
-    fade_in: Tensor
+    shares: Tensor
 
     def __init__(self, spec: AudioSpec = SPEC, channels: int = 256, n_blocks: int = 5, kernel_size: int = 5) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class HarmonicNoiseGenerator(nn.Module):
         self.source = SourceSTFT(spec)
         self.estimator = EnvelopeEstimator(spec)
         self.renderer = SpectrumRenderer(spec)
-        self.register_buffer("fade_in", _fade_in(spec), persistent=False)
+        self.register_buffer("shares", _shares(spec), persistent=False)
         self.embed = nn.Conv1d(spec.n_mels + 2, channels, kernel_size, padding=kernel_size // 2)
         self.blocks = nn.ModuleList(CorrectionBlock(channels, kernel_size) for _ in range(n_blocks))
         self.norm = nn.LayerNorm(channels)
@@ -100,7 +102,8 @@ class HarmonicNoiseGenerator(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         raw = self.correction(self.norm(x))
-        return LARGEST_CORRECTION * torch.tanh(raw / LARGEST_CORRECTION) * self.fade_in.repeat(2)
+        limited = LARGEST_CORRECTION * torch.tanh(raw.float() / LARGEST_CORRECTION)
+        return (limited.unflatten(-1, (2, -1)) @ self.shares).flatten(-2)  # [B, T, 2 M] -> [B, T, 2, M] and back
 
     def render(
         self,
@@ -123,10 +126,13 @@ class HarmonicNoiseGenerator(nn.Module):
             return self.renderer(corrected, sources, mask, breath_db=breath_db, effort_db_per_oct=effort_db_per_oct)
 
 
-def _fade_in(spec: AudioSpec) -> Tensor:
+def _shares(spec: AudioSpec) -> Tensor:
     low, high = CORRECTED_HZ
-    place = ((band_centres(spec) - low) / (high - low)).clamp(0.0, 1.0)
-    return 0.5 - 0.5 * torch.cos(math.pi * place)  # [M]
+    centres = band_centres(spec)
+    fade_in = 0.5 - 0.5 * torch.cos(math.pi * ((centres - low) / (high - low)).clamp(0.0, 1.0))  # [M]
+    smooth = torch.exp(-0.5 * ((centres[:, None] - centres[None, :]) / LOW_SMOOTHING_HZ).square())
+    smooth = smooth / smooth.sum(dim=0, keepdim=True)
+    return torch.diag(fade_in) + LOW_SHARE * smooth * (1.0 - fade_in)[None, :]
 
 
 class CorrectionBlock(nn.Module):
