@@ -19,12 +19,8 @@ from emotts.request import Request, emotion_input
 if TYPE_CHECKING:
     from emotts.pipeline import EmoTTS, Result
 
-DAMPING = 1.0  # of a correction; 1 trusts the judge and the slope wholly
-# Heard (rows) per asked (columns) arousal, valence, dominance before anything is known of this text and voice: the slopes that
-# `emotts evaluate` found for the bundled model, the mean of both judges. A coarse guess does; it is corrected by every try.
-START_SLOPE = ((0.9, 0.0, 0.0), (0.0, 0.56, -0.23), (0.15, -0.13, 0.27))
-RIDGE = 0.03  # what a step costs: without it a weak slope asks for all there is to mend a little
-SMALLEST_SLOPE = 0.05  # of a dimension on itself; a slope measured below it is noise and is not believed
+DAMPING = 0.8  # of a correction; 1 trusts the judge and the slope wholly
+START_SLOPE = 0.8  # heard per asked before anything is known of the slope
 SMALLEST_STEP = 0.02  # a correction below this changes nothing that is heard; the next reading is tried instead
 SOFTER = 0.75  # factor per try on the emotion where it pulls the voice away from itself
 SMALL_GUIDANCE = 1.3  # up to here guidance is dropped at once, above it halved first
@@ -139,7 +135,7 @@ def steer(
             f"tolerance must lie in (0, 2] and max_tries be 1 or more; got {tolerance!r} and {max_tries!r}."
         )
     target = _as_array(asked_place(asked or request.emotion))
-    slope = np.array(START_SLOPE)
+    slope = np.eye(3) * START_SLOPE
     tries: list[Try] = []
     place, seed = target, request.seed  # the first try takes the request as it is
     for _ in range(max_tries):
@@ -265,7 +261,8 @@ def _broyden(slope: np.ndarray, before: Try, after: Try, target: np.ndarray) -> 
     if length < 1e-9:
         return slope
     updated = slope + np.outer(change - slope @ step, step) / length
-    return updated if np.diag(updated).min() > SMALLEST_SLOPE else slope
+    # a slope that is nearly flat or turned round would throw the next step across the whole space
+    return updated if np.linalg.svd(updated, compute_uv=False)[-1] > 0.2 and np.diag(updated).min() > 0.2 else slope
 
 
 def _next_place(tries: list[Try], target: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, int]:
@@ -273,27 +270,11 @@ def _next_place(tries: list[Try], target: np.ndarray, slope: np.ndarray) -> tupl
     best = min(tries, key=lambda t: t.distance)
     last = tries[-1]
     start = _place_of(best)
-    place = np.where(np.isfinite(target), start + DAMPING * _step(slope, best.error, start), np.nan)
+    step = DAMPING * np.linalg.solve(slope, np.nan_to_num(best.error))
+    place = np.clip(start + np.where(np.isfinite(target), step, np.nan), -1.0, 1.0)
     seen = [_place_of(t) for t in tries if t.request.seed == best.request.seed]
     stands = any(np.nanmax(np.abs(place - old)) < SMALLEST_STEP for old in seen)
     if stands or best is not last:  # the correction leads nowhere new, or it did harm: another reading
         next_seed = 1 + max(t.request.seed for t in tries)
         return (start if stands else place), next_seed % 2**63
     return place, last.request.seed
-
-
-def _step(slope: np.ndarray, error: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the step [3] that minimises |error - slope step|^2 + RIDGE |step|^2 and stays in [-1, 1]; 0 where nothing was asked.
-
-    Coordinate descent: one dimension after the other takes its best value, cut to its range, until nothing moves.
-    """
-    is_asked = np.isfinite(error)
-    goal = np.nan_to_num(error)
-    slope = np.where(is_asked[:, None] & is_asked[None, :], slope, 0.0)
-    step = np.zeros(3)
-    for _ in range(100):
-        for i in np.flatnonzero(is_asked):
-            rest = goal - slope @ step + slope[:, i] * step[i]
-            best = slope[:, i] @ rest / (slope[:, i] @ slope[:, i] + RIDGE)
-            step[i] = np.clip(best, -1.0 - start[i], 1.0 - start[i])
-    return step
