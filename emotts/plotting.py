@@ -13,6 +13,7 @@ from emotts.audio import SPEC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from emotts.speech import Result
 
@@ -29,14 +30,9 @@ def plot_result(result: "Result", path: str | Path) -> None:
         result: speech of at most MAX_PLOT_S seconds is drawn; of longer speech, its beginning.
         path: a file that ends in .png.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    path = Path(path)
     shown_s = min(result.duration_s, MAX_PLOT_S)
     width = min(max(MIN_WIDTH, WIDTH_PER_SECOND * shown_s), MAX_WIDTH)
-    figure = Figure(figsize=(width, 6.4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, 6.4)
     waveform, mel, pitch = figure.subplots(3, 1, sharex=True, height_ratios=[1.0, 2.2, 1.6])
     _draw_waveform(waveform, result)
     _draw_mel(mel, result)
@@ -46,6 +42,22 @@ def plot_result(result: "Result", path: str | Path) -> None:
     figure.suptitle(f"{shorten(result.text)}\n{result.voice}, {result.emotion}{cut}", color=INK, fontsize=11)
     pitch.set_xlim(0.0, shown_s)
     pitch.set_xlabel("time (s)")
+    save_figure(figure, path)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of this size in inches that draws without a screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: "Figure", path: str | Path) -> None:
+    """Write a PNG through a temporary file in the same folder."""
+    path = Path(path)
     temporary = path.with_name(f".{path.stem}-{os.getpid()}.png")
     try:
         figure.savefig(temporary, facecolor="white")

@@ -3,7 +3,6 @@
 Comes in: windows of `Heard`. Goes out: a PNG file.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from emotts.emotion.heard import Heard
 from emotts.emotion.labels import DIMENSIONS, LABELS
-from emotts.plotting import ACCENT, FAINT, INK, shorten, tidy
+from emotts.plotting import ACCENT, FAINT, INK, new_figure, save_figure, shorten, tidy
 
 COLOURS = dict(zip(DIMENSIONS, (ACCENT, "#2a7f62", "#3d5a98"), strict=True))
 WIDTH_PER_SECOND, MIN_WIDTH, MAX_WIDTH = 0.7, 8.0, 40.0  # inches
@@ -30,15 +29,10 @@ def plot_heard(windows: Sequence[Heard], duration_s: float, title: str, path: st
     Raises:
         ValueError: there are no windows.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     if not windows:
         raise ValueError("there is nothing to draw: no window of the recording holds speech.")
-    path = Path(path)
     width = min(max(MIN_WIDTH, WIDTH_PER_SECOND * duration_s), MAX_WIDTH)
-    figure = Figure(figsize=(width, 5.6), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, 5.6)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1.2, 1.5])
     time, probability, avd, std = _series(windows)
     image = np.ma.masked_invalid(probability.T)
@@ -65,12 +59,7 @@ def plot_heard(windows: Sequence[Heard], duration_s: float, title: str, path: st
     tidy(top)
     tidy(bottom)
     figure.suptitle(shorten(title), color=INK, fontsize=11)
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.png")
-    try:
-        figure.savefig(temporary, facecolor="white")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    save_figure(figure, path)
 
 
 def _series(windows: Sequence[Heard]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
