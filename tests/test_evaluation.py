@@ -420,7 +420,8 @@ def settings(**options: Any) -> argparse.Namespace:
 def test_the_command_writes_three_files_and_prints_the_targets(
     tmp_path: Path, monkeypatch: Any, capsys: Any, few_resamples: None
 ) -> None:
-    judges = pytest.importorskip("emotts.judges")
+    from emotts import judges
+
     (tmp_path / "weights").mkdir()
     monkeypatch.setattr(judges, "load_judge", EchoJudge)
     monkeypatch.setattr(judges, "bundled_judge", lambda name: tmp_path / "weights")

@@ -136,7 +136,8 @@ def test_a_take_is_made_once_and_varied_by_copy() -> None:
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, tts: EchoTTS, **options: Any) -> None:
-    judges = pytest.importorskip("emotts.judges")
+    from emotts import judges
+
     monkeypatch.setattr(judges, "load_judge", EchoJudge)
     monkeypatch.setattr(listen, "load_listener", lambda found: echo_listener(list(found)))
     monkeypatch.setattr(EmoTTS, "from_pretrained", classmethod(lambda *_: tts))

@@ -37,12 +37,12 @@ def main(argv: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", module=r"emotts")  # of others' warnings the user can mend none
-            warnings.showwarning = lambda message, *rest, **more: _say(f"emotts: warning: {message}")
+            warnings.showwarning = lambda message, *rest, **more: say(f"emotts: warning: {message}")
             code = _run(arguments)
             if sys.stdout is not None:  # None if the caller closed it
                 sys.stdout.flush()
     except KeyboardInterrupt:
-        _say("emotts: interrupted")
+        say("emotts: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at exit
@@ -80,11 +80,11 @@ def _explain(error: Exception) -> int:
     is_mistake = isinstance(error, ValueError | FileNotFoundError)
     kind = "" if is_mistake or isinstance(error, OSError) else f"{type(error).__name__}: "
     remedy = "" if is_mistake else " (EMOTTS_DEBUG=1 shows where)"
-    _say(f"emotts: error: {kind}{error}{remedy}")
+    say(f"emotts: error: {kind}{error}{remedy}")
     return MISTAKE if is_mistake else FAILURE
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
     """Print one line to stderr; what a terminal would obey is shown as an escape."""
     line = " ".join(message.split("\n"))
     print("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
@@ -100,7 +100,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=_HelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        _say(f"{self.prog}: error: {message}. See `{self.prog} --help`.")
+        say(f"{self.prog}: error: {message}. See `{self.prog} --help`.")
         sys.exit(MISTAKE)
 
 

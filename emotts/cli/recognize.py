@@ -195,7 +195,7 @@ def to_json(recognition: Recognition, judge: str, with_windows: bool) -> str:
 
 def _recognize_many(judge: "Judge", paths: Sequence[Path], arguments: argparse.Namespace) -> int:
     """Judge one recording after the other; a bad one is named on stderr, at once and again at the end."""
-    from emotts.cli import _say
+    from emotts.cli import say
 
     failed: list[Path] = []
     is_shown = sys.stderr.isatty()
@@ -212,7 +212,7 @@ def _recognize_many(judge: "Judge", paths: Sequence[Path], arguments: argparse.N
             if is_shown:
                 print("\r\x1b[K", end="", file=sys.stderr)
             kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-            _say(f"emotts: {path}: {kind}{error}")
+            say(f"emotts: {path}: {kind}{error}")
             failed.append(path)
             continue
         if is_shown:
@@ -222,20 +222,20 @@ def _recognize_many(judge: "Judge", paths: Sequence[Path], arguments: argparse.N
             flush=True,
         )
     if failed:
-        _say(f"emotts: {len(failed)} of {len(paths)} recordings failed: {', '.join(map(str, failed))}")
+        say(f"emotts: {len(failed)} of {len(paths)} recordings failed: {', '.join(map(str, failed))}")
     return 1 if failed else 0
 
 
 def _check_plot(arguments: argparse.Namespace, is_single: bool) -> None:
     if not arguments.plot:
         return
-    from emotts.cli.synthesize import _check_writable
+    from emotts.cli.synthesize import check_writable
 
     if not is_single:
         raise ValueError("--plot draws one recording; give one file, without folders and globs.")
     if Path(arguments.plot).suffix.lower() != ".png":
         raise ValueError(f"plot must end in .png; got {arguments.plot!r}.")
-    _check_writable(Path(arguments.plot), "plot", arguments.force)
+    check_writable(Path(arguments.plot), "plot", arguments.force)
     if find_spec("matplotlib") is None:
         raise ValueError("--plot needs matplotlib; install it with: pip install 'emotts[plot]'.")
 

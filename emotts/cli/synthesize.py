@@ -200,7 +200,7 @@ def _check_output(arguments: argparse.Namespace) -> None:
                 "-o - writes WAV to stdout, which is a terminal here; redirect it, or give -o a file name."
             )
     else:
-        _check_writable(Path(arguments.output), "output", arguments.force)
+        check_writable(Path(arguments.output), "output", arguments.force)
         from emotts.audio import FORMATS
 
         if Path(arguments.output).suffix.lower() not in FORMATS:
@@ -208,12 +208,12 @@ def _check_output(arguments: argparse.Namespace) -> None:
     if arguments.plot:
         if Path(arguments.plot).suffix.lower() != ".png":
             raise ValueError(f"plot must end in .png; got {arguments.plot!r}.")
-        _check_writable(Path(arguments.plot), "plot", arguments.force)
+        check_writable(Path(arguments.plot), "plot", arguments.force)
         if find_spec("matplotlib") is None:
             raise ValueError("--plot needs matplotlib; install it with: pip install 'emotts[plot]'.")
 
 
-def _check_writable(path: Path, what: str, force: bool) -> None:
+def check_writable(path: Path, what: str, force: bool) -> None:
     if "\0" in str(path):
         raise ValueError(f"{what} must be a file name; got {str(path)!r}.")
     if path.is_dir() or (path.exists() and not path.is_file()):
