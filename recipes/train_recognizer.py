@@ -159,7 +159,8 @@ class Measurement:
     def figures(self, clips: Clips, answers: dict[str, Tensor], is_voice_known: bool) -> dict[str, Any]:
         """Return every figure of one condition. Categories count at clear intensities, each class alike; see `clear`."""
         everything = range(len(clips.rows))
-        soft, known = clips.labels(everything)
+        soft, _ = clips.labels(everything)
+        known = torch.tensor([row.label is not None for row in clips.rows])
         true, _ = clips.points(everything)
         clear, asked = self.clear(clips), self.asked(clips)
         probability = self.model.probabilities(answers["logits"], is_voice_known)

@@ -243,24 +243,51 @@ def test_kinds_of_emotion_have_their_shares() -> None:
     utterances = [u for shard in shards for u in shard.utterances]
     n = len(utterances)
     tolerance = 4.0 * np.sqrt(0.25 / n)  # four standard errors
-    assert sum(u.label == "neutral" for u in utterances) / n == pytest.approx(0.14, abs=tolerance)
-    assert sum(u.label is None for u in utterances) / n == pytest.approx(0.34, abs=tolerance)
-    assert sum(len(u.keyframes) > 1 for u in utterances) / n == pytest.approx(0.08, abs=tolerance)
+    assert sum(u.label == "neutral" for u in utterances) / n == pytest.approx(0.12, abs=tolerance)
+    assert sum(u.label is None for u in utterances) / n == pytest.approx(0.39, abs=tolerance)
+    assert sum(len(u.keyframes) > 1 for u in utterances) / n == pytest.approx(0.12, abs=tolerance)
+    assert sum(len(u.weights) == 1 for u in utterances) / n == pytest.approx(0.09, abs=tolerance)
+    assert sum(len(u.weights) == 2 for u in utterances) / n == pytest.approx(0.06, abs=tolerance)
     assert {u.label for u in utterances} == {None, *LABELS}
     strong = [u for u in utterances if u.label == "angry"]
-    offsets = [np.array(u.keyframes[0]) - u.intensity * np.array(AVD_MEANS["angry"]) for u in strong]
-    assert np.std(offsets) == pytest.approx(0.08, rel=0.25)
+    offsets = np.array([np.array(u.keyframes[0]) - u.intensity * np.array(AVD_MEANS["angry"]) for u in strong])
+    assert np.median(np.abs(offsets)) == pytest.approx(0.6745 * 0.08, rel=0.25)  # of a normal distribution
+    assert (np.abs(offsets) > 5 * 0.08).sum(axis=1).max() == 1  # moved rows differ in one dimension
+
+
+def test_a_mixture_weighs_two_labels_and_lies_between_their_means() -> None:
+    shards = plan_shards(SENTENCES, ["A test."], {"one": 1.5}, 0, 100, 0)
+    mixed = [u for shard in shards for u in shard.utterances if len(u.weights) == 1]
+    for u in mixed:
+        total = sum(weight for _, weight in u.weights[0])
+        assert 0.499 <= total <= 1.201 and len({name for name, _ in u.weights[0]}) == 2 and u.label is None
+        mean = sum(weight * np.array(AVD_MEANS[name]) for name, weight in u.weights[0])
+        assert np.abs(np.clip(mean, -1.0, 1.0) - np.array(u.keyframes[0])).max() < 6 * 0.08
+    weights = mixed[0].label_weights(["m", "b"])
+    assert weights.sum(axis=1) == pytest.approx(sum(weight for _, weight in mixed[0].weights[0]))
+
+
+def test_a_turn_happens_at_once_and_between_words() -> None:
+    turn = ((("sad", 0.5),), (("angry", 1.0),))
+    points = ((-0.2, 0.0, 0.0), (0.6, 0.0, 0.0))
+    utterance = Utterance("x", "x", "one", "train", 0, None, 0.0, points, turn, 0.5)
+    tokens = ["<sil>", "m", "b", " ", "n", "d", "i", "f", "<sil>"]
+    avd, weights = utterance.avd(tokens), utterance.label_weights(tokens)
+    assert avd[:, 0].tolist() == [-0.2] * 3 + [0.6] * 6
+    assert weights[:, LABEL_INDEX["sad"]].tolist() == [0.5] * 3 + [0.0] * 6
+    assert weights[:, LABEL_INDEX["angry"]].tolist() == [0.0] * 3 + [1.0] * 6
+    assert not utterance.avd(["<sil>", "m", "<sil>"])[:, 0].max() > -0.2  # one word cannot turn
 
 
 def test_keyframes_are_joined_smoothly() -> None:
     utterance = Utterance("x", "x", "one", "train", 0, None, 0.0, ((-1.0, 0.0, 0.5), (1.0, 0.0, -0.5), (0.0, 0.0, 0.0)))
-    avd = utterance.avd(101)
+    avd = utterance.avd(["m"] * 101)
     assert avd[[0, 50, 100]] == pytest.approx(np.array(utterance.keyframes))
     assert np.abs(np.diff(avd[:, 0])).max() < 1.6 * 2.0 / 50.0  # a cubic step is at most 1.5 times as steep as a line
 
 
 def test_label_weights_hold_the_intensity() -> None:
-    weights = Utterance("x", "x", "one", "train", 0, "sad", 0.7, ((0.0, 0.0, 0.0),)).label_weights(4)
+    weights = Utterance("x", "x", "one", "train", 0, "sad", 0.7, ((0.0, 0.0, 0.0),)).label_weights(["m"] * 4)
     assert weights.shape == (4, len(LABELS))
     assert np.all(weights[:, LABEL_INDEX["sad"]] == 0.7) and weights.sum() == pytest.approx(2.8)
 

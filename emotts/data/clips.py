@@ -20,7 +20,7 @@ from emotts.data.manifest import ManifestRow
 from emotts.emotion.augment import MelAugment
 from emotts.emotion.labels import DIMENSIONS
 from emotts.emotion.listening import Encoder
-from emotts.emotion.objective import EmotionTarget, control_target, intensity_target
+from emotts.emotion.objective import EmotionTarget, control_target, intensity_target, mixture_target
 
 
 @dataclass
@@ -106,8 +106,8 @@ class Clips:
     def labels(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return soft targets [B, K] and whether they are known [B]."""
         rows = [self.rows[i] for i in indices]
-        known = torch.tensor([row.label is not None for row in rows])
-        return torch.stack([intensity_target(row.label or "neutral", row.intensity) for row in rows]), known
+        known = torch.tensor([row.label is not None or row.mixture is not None for row in rows])
+        return torch.stack([_label_target(row) for row in rows]), known
 
     def points(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return A, V, D [B, 3] and whether each is known [B, 3]; unknown values are 0."""
@@ -120,7 +120,8 @@ class Clips:
         points, known = self.points(indices)
         rows = [self.rows[i] for i in indices]
         targets = [control_target(r.label, r.intensity, p) for r, p in zip(rows, points.tolist(), strict=True)]
-        return torch.stack(targets), known.all(dim=1) & self.is_simulated
+        is_one = torch.tensor([row.mixture is None for row in rows])
+        return torch.stack(targets), known.all(dim=1) & is_one & self.is_simulated
 
     def batch(self, indices: Sequence[int], random: np.random.Generator, draw: "Draw") -> ClipBatch:
         """Collect clips, windows of each whose A, V, D are the means over their frames, and neutral clips of their voices."""
@@ -200,6 +201,12 @@ class Draw:
         share = np.minimum(random.uniform(self.window_s[0], self.window_s[1], self.n_windows) / duration_s, 1.0)
         start = random.uniform(0.0, 1.0 - share)
         return [(0.0, 1.0), *zip(start.tolist(), (start + share).tolist(), strict=True)]
+
+
+def _label_target(row: ManifestRow) -> Tensor:
+    if row.mixture is not None:
+        return mixture_target(row.mixture)
+    return intensity_target(row.label or "neutral", row.intensity)
 
 
 def _scaled(spans: Sequence[tuple[float, float]], n: int) -> list[tuple[int, int]]:

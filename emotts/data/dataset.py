@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from emotts.data.manifest import ManifestRow, read_manifest
+from emotts.data.manifest import FEATURES, ManifestRow, read_manifest
 from emotts.emotion.labels import LABEL_INDEX, LABELS
 from emotts.text.symbols import encode
 
@@ -129,7 +129,9 @@ class Corpus:
             with safe_open(folder / shard, framework="numpy") as store:
                 for i in indices:
                     name = self.rows[i].id
-                    raw[i] = {key: store.get_tensor(f"{name}.{key}") for key in ("mel", "f0", "energy", "avd")}
+                    raw[i] = {key: store.get_tensor(f"{name}.{key}") for key in FEATURES}
+                    if self.rows[i].mixture is not None:
+                        raw[i]["labels"] = store.get_tensor(f"{name}.labels")
         return raw
 
     def _mean_log_f0(self) -> dict[str, float]:
@@ -157,9 +159,11 @@ class Corpus:
         voiced_share = token_features(durations, (raw["f0"] > 0).astype(float), np.zeros(len(log_f0)))[:, 1:3]
         weight = np.ones_like(features)
         weight[:, 1:3] = np.where(voiced_share > 0.3, 1.0, UNVOICED_F0_WEIGHT)
-        labels = np.zeros(len(LABELS), np.float32)
-        if row.label is not None and row.label != "neutral":
-            labels[LABEL_INDEX[row.label]] = row.intensity
+        labels = np.zeros((len(durations), len(LABELS)), np.float32)
+        if row.mixture is not None:
+            labels[:] = raw["labels"]
+        elif row.label is not None and row.label != "neutral":
+            labels[:, LABEL_INDEX[row.label]] = row.intensity
         phonemes, stresses = encode(row.phonemes)
         return Utterance(
             np.asarray(phonemes),
@@ -171,7 +175,7 @@ class Corpus:
             anchor_line(features, durations, row.n_frames).astype(np.float32),
             raw["mel"],
             labels,
-            row.label is not None,
+            row.label is not None or row.mixture is not None,
             raw["avd"].astype(np.float32),
             row.arousal is not None,
             self.voices.index(row.voice),
@@ -241,7 +245,7 @@ def collate(items: Sequence[Utterance]) -> Batch:
         f0=pad("f0", n_frames, torch.float32),
         contour=pad("contour", n_frames, torch.float32),
         mel=pad("mel", n_frames, torch.float32),
-        labels=per_token(torch.stack([torch.from_numpy(u.labels) for u in items])),
+        labels=pad("labels", n_tokens, torch.float32),
         label_known=per_token(torch.tensor([u.label_known for u in items])),
         avd=pad("avd", n_tokens, torch.float32),
         avd_known=per_token(torch.tensor([[u.avd_known] * 3 for u in items])),

@@ -1,7 +1,7 @@
 """The manifest of a corpus: one JSON line per utterance, with paths relative to the manifest's folder.
 
 In and out: `ManifestRow` objects. Features lie beside it in safetensors shards under the names `<id>.mel`, `.f0`,
-`.energy`, `.avd`.
+`.energy`, `.avd`, and `.labels` where a row has a mixture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from emotts.audio import SPEC
 from emotts.emotion.labels import LABELS, MAX_INTENSITY
 
 SPLITS = ("train", "valid", "test")
-FEATURES = ("mel", "f0", "energy", "avd")  # [T, M] float16, [T] float32 Hz, [T] float16, [N, 3] float16
+# [T, M] float16, [T] float32 Hz, [T] float16, [N, 3] float16; beside them labels [N, K] float16 of a mixture
+FEATURES = ("mel", "f0", "energy", "avd")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class ManifestRow:
         n_frames: Number T of mel frames.
         duration_s: Length of the audio in seconds.
         features: Path of the safetensors shard, relative to the manifest.
+        mixture: Mean weight times intensity of each label where more than one is meant; `label` is None then.
     """
 
     id: str
@@ -61,6 +63,7 @@ class ManifestRow:
     n_frames: int
     duration_s: float
     features: str
+    mixture: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -82,9 +85,10 @@ def parse_row(line: str) -> ManifestRow:
         values = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"a manifest line must be a JSON object; got {line[:80]!r}") from error
-    if not isinstance(values, dict) or set(values) != _KEYS:
-        keys = set(values) if isinstance(values, dict) else set()
-        raise ValueError(f"manifest row: missing keys {sorted(_KEYS - keys)}, unknown keys {sorted(keys - _KEYS)}")
+    keys = set(values) if isinstance(values, dict) else set()
+    if not _KEYS - {"mixture"} <= keys <= _KEYS:
+        missing = sorted(_KEYS - {"mixture"} - keys)
+        raise ValueError(f"manifest row: missing keys {missing}, unknown keys {sorted(keys - _KEYS)}")
     return ManifestRow(**values)
 
 
@@ -141,6 +145,12 @@ def _problem(row: ManifestRow) -> str | None:
         return f"split must be one of {', '.join(SPLITS)}; got {row.split!r}"
     if row.label is not None and row.label not in LABELS:
         return f"label must be null or one of {', '.join(LABELS)}; got {row.label!r}"
+    if row.mixture is not None:
+        if row.label is not None:
+            return f"label must be null beside a mixture; got {row.label!r}"
+        unknown = sorted(set(row.mixture) - set(LABELS))
+        if unknown or not all(0.0 <= weight <= MAX_INTENSITY for weight in row.mixture.values()):
+            return f"mixture must give labels weights in [0, {MAX_INTENSITY}]; got {row.mixture}"
     if len(row.phonemes) != len(row.durations):
         return f"{len(row.phonemes)} phonemes but {len(row.durations)} durations"
     if any(duration < 0 for duration in row.durations) or sum(row.durations) != row.n_frames:

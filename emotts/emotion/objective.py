@@ -101,6 +101,16 @@ def intensity_target(label: str, intensity: float) -> Tensor:
     return target
 
 
+def mixture_target(weights: Mapping[str, float]) -> Tensor:
+    """Return the target [K] of several labels at once: their weights, the rest up to 1 neutral; a larger sum is scaled to 1."""
+    target = torch.zeros(len(LABELS))
+    for label, weight in weights.items():
+        target[LABEL_INDEX[label]] += weight
+    target /= max(1.0, float(target.sum()))
+    target[LABEL_INDEX["neutral"]] += 1.0 - target.sum()
+    return target
+
+
 def control_target(label: str | None, intensity: float, avd: Sequence[float]) -> Tensor:
     """Return the acoustic controls [13] of emotts/emotion/rendering.py for one emotion, in units of CONTROL_SCALES."""
     weights = np.zeros((1, len(LABELS)))

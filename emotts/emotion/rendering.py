@@ -3,7 +3,8 @@
 In: `avd [N, 3]` and `label_weights [N, K]` per phoneme token. Out: `Controls`. The coefficients condense Schröder,
 "Speech and Emotion Research" (2003) with the MARY rules, Schröder et al., "Acoustic Correlates of Emotion Dimensions in
 View of Speech Synthesis" (2001), Murray & Arnott (1993, 1995), Banse & Scherer (1996) and Goudbeek & Scherer, "Beyond
-Arousal" (2010).
+Arousal" (2010). Dominance speaks as a larger body, with lower formants and falling F0: Ohala, "An ethological
+perspective on common cross-language utilization of F0 of voice" (1984).
 """
 
 from __future__ import annotations
@@ -149,13 +150,13 @@ def controls_for(avd: NDArray[np.floating], label_weights: NDArray[np.floating] 
         "gain_db": 5.0 * a - 1.0 * v + 1.0 * d + residual["gain_db"],
         "tilt_db_per_oct": quality * (2.0 * a - 0.75 * v + residual["tilt_db_per_oct"]),
         "breathiness": quality * (breath + residual["breathiness"]),
-        "formant": np.exp(0.03 * v + 0.01 * a - 0.015 * d + residual["log_formant"]),
+        "formant": np.exp(0.03 * v + 0.01 * a - 0.04 * d + residual["log_formant"]),
         "jitter_pct": jitter + residual["jitter_pct"],
         "tremor_st": residual["tremor_st"],
         "accent": 0.10 * a - 0.05 * v + residual["accent"],
         "energy_range": 1.0 + 0.20 * a - 0.15 * v,
-        "final_slope_st": -1.5 * d + residual["final_slope_st"],
-        "phrase_slope_st": -3.0 * d,
+        "final_slope_st": -2.5 * d + residual["final_slope_st"],
+        "phrase_slope_st": -4.0 * d,
     }
     limited = {name: np.clip(value, *LIMITS[name]) for name, value in values.items()}
     final_slope_st = float(limited.pop("final_slope_st")[-1])

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 
 from emotts.audio import SPEC, LogMel, frame_energy, save_audio
 from emotts.data.manifest import ManifestRow, parse_row, write_atomically, write_manifest
+from emotts.emotion.labels import LABELS
 from emotts.emotion.rendering import controls_for
 from emotts.simulation.checks import Recogniser, WhisperTiny, recognise_shard, rejection_reasons
 from emotts.simulation.plan import Shard, Utterance, fingerprint
@@ -58,6 +59,7 @@ class Take:
     utterance: Utterance
     tokens: list[str]
     avd: NDArray[np.float64]
+    weights: NDArray[np.float64]
     waveform: NDArray[np.float32]
     rendition: Rendition
 
@@ -170,8 +172,8 @@ def _render(job: CorpusJob, shard: Shard, rejected: Counter[str], seconds: Secon
         tokens = list(_tokens(job.phonemizer, utterance.text))
         seconds["text"] += time.process_time() - started
         started = time.process_time()
-        avd = utterance.avd(len(tokens))
-        controls = controls_for(avd, utterance.label_weights(len(tokens)))
+        avd, weights = utterance.avd(tokens), utterance.label_weights(tokens)
+        controls = controls_for(avd, weights)
         reading = sample_reading(tokens, np.random.default_rng(utterance.seed))
         teacher = _teacher(owners[utterance.voice])
         rendition = teacher.speak(tokens, utterance.voice, controls, reading, utterance.seed)
@@ -180,7 +182,7 @@ def _render(job: CorpusJob, shard: Shard, rejected: Counter[str], seconds: Secon
         if reasons:
             rejected.update(reasons[:1])
             continue
-        takes.append(Take(utterance, tokens, avd, _quantise(rendition.waveform), rendition))
+        takes.append(Take(utterance, tokens, avd, weights, _quantise(rendition.waveform), rendition))
     return takes
 
 
@@ -226,12 +228,15 @@ def _features(take: Take) -> dict[str, torch.Tensor]:
         mel = _mel()(torch.from_numpy(take.waveform)[None])[0, :n_frames]  # [T, M]
         energy = frame_energy(mel)  # [T]
     name = take.utterance.id
-    return {
+    tensors = {
         f"{name}.mel": mel.half().clone(),
         f"{name}.f0": torch.from_numpy(take.rendition.f0.astype(np.float32)),
         f"{name}.energy": energy.half().clone(),
         f"{name}.avd": torch.from_numpy(take.avd.astype(np.float16)),
     }
+    if take.utterance.weights:
+        tensors[f"{name}.labels"] = torch.from_numpy(take.weights.astype(np.float16))
+    return tensors
 
 
 def _row(take: Take, info: VoiceInfo, shard_name: str) -> ManifestRow:
@@ -255,7 +260,16 @@ def _row(take: Take, info: VoiceInfo, shard_name: str) -> ManifestRow:
         n_frames=n_samples // SPEC.hop_length,
         duration_s=round(n_samples / SPEC.sample_rate, 4),
         features=f"features/{shard_name}.safetensors",
+        mixture=_mixture(take),
     )
+
+
+def _mixture(take: Take) -> dict[str, float] | None:
+    """Return the mean weight of each label over the tokens, where more than one label is meant."""
+    if not take.utterance.weights:
+        return None
+    mean = take.weights.mean(axis=0)
+    return {name: round(float(weight), 4) for name, weight in zip(LABELS, mean, strict=True) if weight > 0.0}
 
 
 def _quantise(waveform: NDArray[np.float32]) -> NDArray[np.float32]:

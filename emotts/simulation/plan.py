@@ -16,15 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotts.emotion.labels import AVD_MEANS, LABEL_INDEX, LABELS
+from emotts.text.symbols import is_pause
 
-KINDS = ("neutral", "category", "point", "varying")
-KIND_SHARES = (0.14, 0.52, 0.26, 0.08)
-INTENSITY_RANGE = (0.3, 1.2)
+KINDS = ("neutral", "category", "moved", "mixture", "turn", "point", "varying")
+KIND_SHARES = (0.12, 0.42, 0.07, 0.09, 0.06, 0.18, 0.06)
+INTENSITY_RANGE = (0.2, 1.4)
+MIXTURE_SUM = (0.5, 1.2)  # sum of the two weights
+MIXTURE_SHARE = (0.2, 0.8)  # of the first label in the sum
+TURN_PLACE = (0.3, 0.7)  # part of the utterance after which it turns to the second emotion
 AVD_SD = 0.08  # spread of a category around its mean
 NEUTRAL_AVD_SD = 0.04
 VALID_SHARE = 0.02
 
 Point = tuple[float, float, float]
+Mix = tuple[tuple[str, float], ...]  # labels with weight times intensity
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class Utterance:
         label: Category, or None.
         intensity: Strength of the category, 0 for neutral and for no category.
         keyframes: Arousal, valence, dominance at evenly spaced places of the utterance; one means constant.
+        weights: Weight times intensity of the labels where more than one is meant: one mapping for a mixture, two for an
+            utterance that turns from the first to the second at `turn_place`, as its two keyframes do.
+        turn_place: Part of the utterance after which the second begins, at the nearest pause between words.
     """
 
     id: str
@@ -50,22 +58,37 @@ class Utterance:
     label: str | None
     intensity: float
     keyframes: tuple[Point, ...]
+    weights: tuple[Mix, ...] = ()
+    turn_place: float | None = None
 
-    def avd(self, n_tokens: int) -> NDArray[np.float64]:
-        """Return arousal, valence, dominance per token [N, 3], moving smoothly between the keyframes."""
+    def avd(self, tokens: list[str]) -> NDArray[np.float64]:
+        """Return arousal, valence, dominance per token [N, 3], moving smoothly between the keyframes, or turning at once."""
         frames = np.array(self.keyframes)  # [keyframes, 3]
-        place = np.linspace(0.0, len(frames) - 1.0, n_tokens)
+        if self.turn_place is not None:
+            return frames[self._is_second(tokens).astype(int)]
+        place = np.linspace(0.0, len(frames) - 1.0, len(tokens))
         low = np.minimum(place.astype(np.int64), max(len(frames) - 2, 0))
         x = place - low
         x = (x * x * (3.0 - 2.0 * x))[:, None]
         return (1.0 - x) * frames[low] + x * frames[np.minimum(low + 1, len(frames) - 1)]
 
-    def label_weights(self, n_tokens: int) -> NDArray[np.float64]:
-        """Return the category weights per token [N, K]: the intensity in the label's column."""
-        weights = np.zeros((n_tokens, len(LABELS)))
-        if self.label is not None:
-            weights[:, LABEL_INDEX[self.label]] = self.intensity
-        return weights
+    def label_weights(self, tokens: list[str]) -> NDArray[np.float64]:
+        """Return the category weights per token [N, K]: weight times intensity in each label's column."""
+        mixes = self.weights or ((() if self.label is None else ((self.label, self.intensity),)),)
+        columns = np.zeros((2, len(LABELS)))
+        for row, mix in zip(columns, mixes if len(mixes) == 2 else mixes * 2, strict=True):
+            for label, weight in mix:
+                row[LABEL_INDEX[label]] += weight
+        columns[:, LABEL_INDEX["neutral"]] = 0.0  # neutral is the absence of weight
+        return columns[self._is_second(tokens).astype(int)]
+
+    def _is_second(self, tokens: list[str]) -> NDArray[np.bool_]:
+        """Mark the tokens after the turn [N]."""
+        places = np.arange(len(tokens))
+        inner = [i for i, token in enumerate(tokens) if is_pause(token) and 0 < i < len(tokens) - 1]
+        if self.turn_place is None or not inner:
+            return np.zeros(len(tokens), bool)
+        return places >= min(inner, key=lambda i: abs(i - float(self.turn_place or 0.0) * len(tokens)))
 
 
 @dataclass(frozen=True)
@@ -160,19 +183,41 @@ def _sample_utterance(identity: str, text: str, voice: str, split: str, seed: in
     kind = KINDS[generator.choice(len(KINDS), p=KIND_SHARES)]
     label: str | None = None
     intensity = 0.0
+    weights: tuple[Mix, ...] = ()
+    turn_place: float | None = None
     if kind == "neutral":
         label = "neutral"
         points = generator.normal(0.0, NEUTRAL_AVD_SD, (1, 3))
-    elif kind == "category":
+    elif kind in ("category", "moved"):
         label = str(generator.choice([name for name in LABELS if name != "neutral"]))
         intensity = round(float(generator.uniform(*INTENSITY_RANGE)), 3)
         points = intensity * np.array([AVD_MEANS[label]]) + generator.normal(0.0, AVD_SD, (1, 3))
+        if kind == "moved":  # one dimension is not where the label has it
+            points[0, generator.integers(3)] = generator.uniform(-1.0, 1.0)
+    elif kind in ("mixture", "turn"):
+        weights = _sample_mixture(generator) if kind == "mixture" else (_sample_one(generator), _sample_one(generator))
+        means = [sum(w * np.array(AVD_MEANS[name]) for name, w in mix) for mix in weights]
+        points = np.array(means) + generator.normal(0.0, AVD_SD, (1, 3))
+        if kind == "turn":
+            turn_place = round(float(generator.uniform(*TURN_PLACE)), 3)
     else:
         n_points = 1 if kind == "point" else int(generator.integers(2, 4))
         points = generator.uniform(-1.0, 1.0, (n_points, 3))
     rounded = np.round(np.clip(points, -1.0, 1.0), 3).tolist()
     keyframes: tuple[Point, ...] = tuple((a, v, d) for a, v, d in rounded)
-    return Utterance(identity, text, voice, split, seed, label, intensity, keyframes)
+    return Utterance(identity, text, voice, split, seed, label, intensity, keyframes, weights, turn_place)
+
+
+def _sample_one(generator: np.random.Generator) -> Mix:
+    """Draw one label, neutral among them, with its intensity."""
+    return ((str(generator.choice(LABELS)), round(float(generator.uniform(*INTENSITY_RANGE)), 3)),)
+
+
+def _sample_mixture(generator: np.random.Generator) -> tuple[Mix]:
+    """Draw two different labels with their weights."""
+    names = generator.choice([name for name in LABELS if name != "neutral"], 2, replace=False)
+    total, share = generator.uniform(*MIXTURE_SUM), generator.uniform(*MIXTURE_SHARE)
+    return (((str(names[0]), round(total * share, 3)), (str(names[1]), round(total * (1.0 - share), 3))),)
 
 
 def _split(text: str) -> str:
