@@ -180,7 +180,8 @@ def test_windows_follow_each_other_and_leave_silence_out(judge: FeaturesJudge) -
     starts = [heard.start_s for heard in windows]
     assert starts == [0.0, 0.5, 1.0, 3.5, 4.0, 4.5]
     assert windows[-1].end_s == pytest.approx(4.8) and windows[0].end_s == 0.5
-    assert windows[0].avd_std == tuple(float(v) for v in judge.views["alone"].std[1])  # that of short clips
+    short = tuple(float(v) for v in judge.views["alone"].std[1])  # wider where a feature cannot be measured
+    assert windows[0].avd_std == pytest.approx(short, rel=0.07)
     with pytest.raises(ValueError, match=r"window_s must be at least 0\.2"):
         judge.windows(wave, RATE, 0.01)
 

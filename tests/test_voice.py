@@ -231,3 +231,33 @@ def test_features_have_the_same_names_whatever_is_voiced() -> None:
     assert list(clip_functionals(noise[:3_000], RATE)) == names
     with pytest.raises(ValueError, match="silent"):
         clip_functionals(np.zeros(RATE), RATE)
+
+
+def vowel(formants_hz: tuple[float, ...], f0_hz: float) -> np.ndarray:
+    """Pulses through resonators of known frequency."""
+    from scipy.signal import lfilter
+
+    wave = np.zeros(24_000)
+    wave[:: int(24_000 / f0_hz)] = 1.0
+    for hz, width_hz in zip(formants_hz, (60.0, 90.0, 120.0, 150.0), strict=True):
+        radius = np.exp(-np.pi * width_hz / 24_000)
+        wave = lfilter([1.0], [1.0, -2.0 * radius * np.cos(2.0 * np.pi * hz / 24_000), radius**2], wave)
+    return (0.3 * wave / np.abs(wave).max()).astype(np.float32)
+
+
+@pytest.mark.parametrize("f0_hz", [100.0, 180.0])
+def test_formants_of_a_known_vowel_are_found(f0_hz: float) -> None:
+    from emotts.metrics.formants import formant_spacing
+    from emotts.metrics.voice_frames import measure_frames
+
+    wanted = np.array([500.0, 1_500.0, 2_500.0, 3_500.0])
+    plain, larger = (measure_frames(vowel(tuple(wanted * f), f0_hz)).formants for f in (1.0, 0.94))
+    assert np.abs(plain / wanted - 1.0)[1:].max() < 0.04  # the first may follow the nearest harmonic
+    assert larger[2:] / plain[2:] == pytest.approx(0.94, abs=0.02)
+    assert formant_spacing(wanted) == pytest.approx(1_000.0)
+
+
+def test_formants_are_not_told_of_a_recording_that_cannot_hold_them() -> None:
+    from emotts.metrics.voice_frames import measure_frames
+
+    assert np.isnan(measure_frames(vowel((500.0, 1_500.0, 2_500.0, 3_500.0), 120.0)[::3], 8_000).formants).all()

@@ -8,6 +8,7 @@ user who does not know the speaker can leave them out.
 import numpy as np
 
 from emotts.audio import speech_level_db
+from emotts.metrics.formants import formant_spacing
 from emotts.metrics.prosody import to_semitones
 from emotts.metrics.voice import VoiceAnalysis, find_pauses, find_syllables, spread, summarise, tilt_of
 from emotts.metrics.voice_frames import FRAME_S, THIRD_OCTAVES_HZ, VoiceFrames, measure_frames, to_mono
@@ -149,7 +150,17 @@ def _tempo(frames: VoiceFrames, analysis: VoiceAnalysis, voiced: np.ndarray) -> 
 def _spectrum(frames: VoiceFrames, voiced: np.ndarray) -> dict[str, float]:
     """Describe the spectrum of voiced frames: how it varies, how it goes with level, and its long-term shape."""
     names = [f"cepstrum_{i}" for i in range(1, CEPSTRA + 1)] + [f"band_{i}" for i in range(N_BANDS)]
-    more = ("hnr_high_db", "alpha_sd", "alpha_level", "alpha_end", "tilt_loud", "band_sd")
+    more = (
+        "formant_3",
+        "formant_4",
+        "formant_spacing",
+        "hnr_high_db",
+        "alpha_sd",
+        "alpha_level",
+        "alpha_end",
+        "tilt_loud",
+        "band_sd",
+    )
     if len(voiced) < 8:
         return dict.fromkeys((*more, *names), float("nan"))
     alpha, level, bands = frames.alpha_db[voiced], frames.level_db[voiced], frames.bands_db[voiced]
@@ -158,6 +169,7 @@ def _spectrum(frames: VoiceFrames, voiced: np.ndarray) -> dict[str, float]:
     shape = np.maximum(shape - shape.max(), -70.0)
     basis = np.cos(np.pi * np.outer(np.arange(1, CEPSTRA + 1), np.arange(N_BANDS) + 0.5) / N_BANDS)
     return {
+        **_formants(frames.formants),
         "hnr_high_db": frames.hnr_high_db,
         "alpha_sd": float(alpha.std()),
         "alpha_level": _slope(level, alpha),
@@ -166,6 +178,13 @@ def _spectrum(frames: VoiceFrames, voiced: np.ndarray) -> dict[str, float]:
         "band_sd": float(bands[:, 4:17].std(axis=0).mean()),
         **dict(zip(names, [*(basis @ shape / N_BANDS), *(shape - shape.mean())], strict=True)),
     }
+
+
+def _formants(hz: np.ndarray) -> dict[str, float]:
+    """Return the higher formants, which depend least on the vowels, and their spacing in octaves above 1 kHz."""
+    values = (hz[2], hz[3], formant_spacing(hz))
+    names = ("formant_3", "formant_4", "formant_spacing")
+    return {name: float(np.log2(value / 1_000.0)) for name, value in zip(names, values, strict=True)}
 
 
 def _fast(x: np.ndarray, frames: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotts.audio import SPEC, extract_f0, resample
+from emotts.metrics.formants import LIMIT_HZ, N_FORMANTS, track_formants
 from emotts.metrics.prosody import HNR_BANDS_HZ, N_FFT, harmonics_to_noise_db
 from emotts.metrics.voice_quality import Periods, find_periods, join_periods
 
@@ -25,6 +26,7 @@ LOUDNESS_EDGES_HZ = (300.0, 500.0, 800.0, 1_200.0, 1_700.0, 2_300.0, 3_000.0)  #
 LOUDNESS_POWER = 0.3  # of Pfau & Ruske, "Estimating the speaking rate by vowel detection" (1998), ICASSP 945-948
 LOUDNESS_N_FFT = 512
 LOUDNESS_SMOOTHING_S = 0.01
+MIN_FORMANT_FRAMES = 12
 BIN_HZ = np.linspace(0.0, RATE / 2.0, N_FFT // 2 + 1)
 THIRD_OCTAVES_HZ = 250.0 * 2.0 ** (np.arange(-4, 17) / 3.0)  # edges, 99 Hz to 10.1 kHz
 
@@ -44,6 +46,7 @@ class VoiceFrames:
         periods: of the glottis.
         hnr_db, hnr_high_db: harmonics to noise below 4 kHz and in 2-6 kHz; nan where nothing is voiced.
         limit_hz: highest frequency that the recording can hold.
+        formants: [4] median in Hz over voiced frames; nan where they cannot be told, or the recording does not hold them.
     """
 
     f0: np.ndarray
@@ -57,6 +60,7 @@ class VoiceFrames:
     hnr_db: float
     hnr_high_db: float
     limit_hz: float
+    formants: np.ndarray
 
     @property
     def is_voiced(self) -> np.ndarray:
@@ -125,6 +129,7 @@ def join_frames(parts: Sequence[VoiceFrames]) -> VoiceFrames:
         hnr_db=mean_of([part.hnr_db for part in parts]),
         hnr_high_db=mean_of([part.hnr_high_db for part in parts]),
         limit_hz=parts[0].limit_hz,
+        formants=np.array([mean_of(values) for values in zip(*(part.formants for part in parts), strict=True)]),
     )
 
 
@@ -161,8 +166,18 @@ def _measure(mono: np.ndarray, sample_rate: int) -> VoiceFrames:
         spectrum=power[voiced].mean(axis=0) if has_voice else np.zeros(len(BIN_HZ)),
         periods=find_periods(waveform, f0, RATE, HOP),
         limit_hz=0.95 * min(sample_rate, RATE) / 2.0,
+        formants=_median_formants(power[voiced], sample_rate),
         **hnr,
     )
+
+
+def _median_formants(power: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Return the median formants [4] of voiced spectra [V, 513]; nan where fewer than MIN_FORMANT_FRAMES tell them."""
+    if sample_rate < 2.0 * LIMIT_HZ:
+        return np.full(N_FORMANTS, np.nan)
+    found = track_formants(power, BIN_HZ)
+    found = found[np.isfinite(found[:, 0])]
+    return np.median(found, axis=0) if len(found) >= MIN_FORMANT_FRAMES else np.full(N_FORMANTS, np.nan)
 
 
 def _power_spectra(waveform: np.ndarray, n_frames: int, n_fft: int = N_FFT) -> np.ndarray:
