@@ -1,32 +1,46 @@
-"""The one reader of emotion specifications: `label[:intensity]` and optional arousal, valence, dominance.
+"""What emotion is wanted: `EmotionSpec`, and the door through which every text, option and file comes, `parse_emotion`.
 
-Comes in: what a user wrote, such as `happy:0.8`. Goes out: an `EmotionSpec`, or a ValueError that names the position in
-the text, what was expected there, and an example.
+Comes in: what a user wrote, such as `happy:0.8` (grammar.py reads it; docs/emotion_controls.md tells all forms). Goes
+out: an `EmotionSpec`, or a ValueError that names the position in the text, what was expected there, and an example.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from emotts.emotion.labels import ALIASES, DIMENSIONS, LABELS, MAX_INTENSITY
+from emotts.emotion.grammar import (
+    EXAMPLE,
+    MAX_DIRECTION,
+    MAX_WORDS_CHARS,
+    read_fields,
+    unknown_label,
+    write_items,
+)
+from emotts.emotion.labels import DIMENSIONS, LABELS, MAX_INTENSITY
 
-EXAMPLE = "happy:0.8"
-_TOKEN = re.compile(r"(?P<name>[^\W\d_]+)|(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)|(?P<mark>[:+-])")
+Weighted = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class EmotionSpec:
-    """What the user asked for; None is "not given", which the model masks.
+    """What the user asked for; None and () are "not given", which the model masks.
 
     Attributes:
-        label: one of `LABELS`, or None if only dimensions were given.
-        intensity: 0 is neutral, 1 the typical strength of the label, at most `MAX_INTENSITY`.
+        label: one of `LABELS`; None if there is a mixture, or no label is given.
+        intensity: 0 is neutral, 1 the typical strength of the label, at most `MAX_INTENSITY`; 1 where there is no label.
         arousal: calm -1 to agitated 1.
         valence: unpleasant -1 to pleasant 1.
         dominance: submissive -1 to dominant 1.
+        mixture: two or more labels with their weights, whose sum is at most `MAX_INTENSITY`.
+        away: labels to move away from, with strengths above 0, at most `MAX_INTENSITY`.
+        like: recordings (paths) that sound as wanted, with strengths from 0 to `MAX_INTENSITY`.
+        directions: direction files to add, with strengths from -3 to 3.
+        erase: direction files whose axis is taken out.
+        words: a free description.
+        auto: strength from 0 to `MAX_INTENSITY` with which the text that is spoken decides.
     """
 
     label: str | None = "neutral"
@@ -34,32 +48,91 @@ class EmotionSpec:
     arousal: float | None = None
     valence: float | None = None
     dominance: float | None = None
+    mixture: Weighted = ()
+    away: Weighted = ()
+    like: Weighted = ()
+    directions: Weighted = ()
+    erase: tuple[str, ...] = ()
+    words: str | None = None
+    auto: float | None = None
 
     def __post_init__(self) -> None:
-        if self.label is not None and self.label not in LABELS:
+        intensity = _in_range("intensity", self.intensity, 0.0, MAX_INTENSITY)
+        self._set("mixture", _weighted("mixture", self.mixture, 0.0, MAX_INTENSITY))
+        if self.mixture:
+            self._check_mixture(intensity)
+            self._set("label", None)
+        elif self.label is not None and self.label not in LABELS:
             raise ValueError(unknown_label(self.label))
-        object.__setattr__(self, "intensity", _in_range("intensity", self.intensity, 0.0, MAX_INTENSITY))
+        self._set("intensity", 1.0 if self.label is None else intensity)
         for name in DIMENSIONS:
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _in_range(name, value, -1.0, 1.0))
-        if self.label is None and not self.dimensions:
+                self._set(name, _in_range(name, value, -1.0, 1.0))
+        self._set("away", _weighted("away", self.away, math.ulp(0.0), MAX_INTENSITY))
+        self._set("like", _weighted("like", self.like, 0.0, MAX_INTENSITY))
+        self._set("directions", _weighted("directions", self.directions, -MAX_DIRECTION, MAX_DIRECTION))
+        self._set("erase", _names("erase", self.erase))
+        self._set("words", None if self.words is None else _description(self.words))
+        self._set("auto", None if self.auto is None else _in_range("auto", self.auto, 0.0, MAX_INTENSITY))
+        for name, _ in (*self.mixture, *self.away):
+            if name not in LABELS:
+                raise ValueError(unknown_label(name))
+        if both := {name for name, _ in self.away} & {self.label, *(name for name, _ in self.mixture)}:
+            raise ValueError(f'away must name other labels than those asked for; got "{both.pop()}" in both.')
+        if self.label is None and not (self.mixture or self.dimensions or self.sources):
             raise ValueError(f"emotion needs a label or one of {', '.join(DIMENSIONS)}; got nothing. Try {EXAMPLE}.")
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_mixture(self, intensity: float) -> None:
+        if self.label not in (None, "neutral") or intensity != 1.0:
+            raise ValueError(f"emotion must be a label or a mixture; got {self.label!r}:{intensity:g} and a mixture.")
+        total = sum(weight for _, weight in self.mixture)
+        if len(self.mixture) < 2 or total > MAX_INTENSITY + 1e-9:
+            raise ValueError(
+                f"mixture must be of two or more labels whose weights sum to at most {MAX_INTENSITY:g}; "
+                f"got {len(self.mixture)} with a sum of {total:g}. Example: happy:0.8+sad:0.4."
+            )
 
     @property
     def dimensions(self) -> dict[str, float]:
         """The dimensions that were given, by name."""
         return {name: getattr(self, name) for name in DIMENSIONS if getattr(self, name) is not None}
 
-    def __str__(self) -> str:
-        """Write the label part as `parse_emotion` reads it, then the dimensions as `name=value`."""
-        intensity = "" if self.intensity == 1.0 else f":{_short(self.intensity)}"
-        label = [] if self.label is None else [self.label + intensity]
-        return " ".join(label + [f"{name}={_short(value)}" for name, value in self.dimensions.items()])
+    @property
+    def weights(self) -> Weighted:
+        """The label with its intensity, or the mixture, without neutral."""
+        pairs = self.mixture or (() if self.label is None else ((self.label, self.intensity),))
+        return tuple(pair for pair in pairs if pair[0] != "neutral")
 
-    def to_dict(self) -> dict[str, str | float | None]:
-        """Return all fields by name; `EmotionSpec(**spec.to_dict())` equals `spec`."""
-        return asdict(self)
+    @property
+    def sources(self) -> dict[str, Any]:
+        """What has to be turned into labels and dimensions before the model can take it, by name."""
+        return {name: value for name in _SOURCES if (value := getattr(self, name)) not in (None, ())}
+
+    def __str__(self) -> str:
+        """Write the specification as `parse_emotion` reads it."""
+        return write_items(asdict(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return label, intensity, dimensions and what else was given, ready for JSON.
+
+        `EmotionSpec(**spec.to_dict())` equals `spec`.
+        """
+        always = {
+            "label": self.label,
+            "intensity": self.intensity,
+            **{name: getattr(self, name) for name in DIMENSIONS},
+        }
+        given = {
+            name: value for name in ("mixture", "away", *_SOURCES) if (value := getattr(self, name)) not in (None, ())
+        }
+        return {**always, **{name: _as_lists(value) for name, value in given.items()}}
+
+
+_SOURCES = ("like", "directions", "erase", "words", "auto")
 
 
 def parse_emotion(
@@ -71,123 +144,66 @@ def parse_emotion(
     """Read an emotion specification.
 
     Args:
-        text: `label` or `label:intensity`; None is neutral, or "not given" where a dimension is given. A ready
-            `EmotionSpec` keeps what it says, and the dimensions given here are laid over it.
+        text: `happy`, `happy:0.8`, `happy:0.6+sad:0.4`, `arousal=.7,valence=-.4` and more, see docs/emotion_controls.md;
+            None is neutral, or "not given" where a dimension is given. A ready `EmotionSpec` keeps what it says. The
+            dimensions given here are laid over either.
         arousal: in [-1, 1]; also valence and dominance.
 
     Raises:
-        ValueError: unknown label, misplaced character, or a number that is not finite or out of range.
+        ValueError: unknown name, misplaced character, something given twice, or a number that is not finite or out of
+            range.
     """
-    given = {"arousal": arousal, "valence": valence, "dominance": dominance}
+    numbers = {"arousal": arousal, "valence": valence, "dominance": dominance}
+    given: dict[str, Any] = {name: value for name, value in numbers.items() if value is not None}
     if isinstance(text, EmotionSpec):
-        return EmotionSpec(**{**asdict(text), **{name: value for name, value in given.items() if value is not None}})
+        return replace(text, **given) if given else text
     if text is None:
-        label = "neutral" if all(value is None for value in given.values()) else None
-        return EmotionSpec(label, 1.0, **given)
+        return EmotionSpec(None, 1.0, **given) if given else EmotionSpec()
     if not isinstance(text, str):
         raise ValueError(f"emotion must be a text such as {EXAMPLE}; got {type(text).__name__}.")
-    label, intensity = _Reader(text).label_and_intensity()
-    return EmotionSpec(label, intensity, **given)
+    return EmotionSpec(**{**read_fields(text), **given})
 
 
-def unknown_label(name: str, where: str = "") -> str:
-    """Return the message for a label that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(name.lower(), [*LABELS, *ALIASES], n=1, cutoff=0.5)
-    hint = f' Did you mean "{ALIASES.get(near[0], near[0])}"?' if near else f" Example: {EXAMPLE}."
-    return f"emotion must be one of {', '.join(LABELS)}; got {_quoted(name)}{where}.{hint}"
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(each) for each in value] if isinstance(value, tuple) else value
 
 
-@dataclass(frozen=True)
-class _Token:
-    kind: str  # "name", "number", "mark" or "end"
-    text: str
-    position: int  # of its first character, counted from 1
-
-    def __str__(self) -> str:
-        return "the end" if self.kind == "end" else _quoted(self.text)
-
-
-class _Reader:
-    """Reads one specification token by token, left to right."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = _tokenize(text)
-        self.next = 0
-
-    def label_and_intensity(self) -> tuple[str, float]:
-        """Read `label [":" number]` up to the end."""
-        label = self.label()
-        intensity = self.intensity() if self.accept(":") else 1.0
-        if self.peek().kind != "end":
-            raise self.error("the end" if intensity != 1.0 else '":" and an intensity, or the end')
-        return label, intensity
-
-    def label(self) -> str:
-        token = self.peek()
-        if token.kind != "name":
-            raise self.error("a label")
-        self.next += 1
-        name = token.text.lower()
-        name = ALIASES.get(name, name)
-        if name not in LABELS:
-            raise ValueError(unknown_label(token.text, f" at position {token.position}"))
-        return name
-
-    def intensity(self) -> float:
-        position = self.peek().position
-        sign = -1.0 if self.accept("-") else 1.0
-        if self.peek().kind != "number":
-            raise self.error(f"an intensity from 0 to {MAX_INTENSITY:g}")
-        value = sign * float(self.peek().text)
-        if not 0.0 <= value <= MAX_INTENSITY:
-            raise ValueError(
-                f"emotion {_quoted(self.text)}, position {position}: intensity must be from 0 to {MAX_INTENSITY:g}; "
-                f"got {_short(value)}. Example: {EXAMPLE}."
-            )
-        self.next += 1
-        return abs(value)
-
-    def peek(self) -> _Token:
-        return self.tokens[self.next]
-
-    def accept(self, mark: str) -> bool:
-        found = self.peek().kind == "mark" and self.peek().text == mark
-        self.next += found
-        return found
-
-    def error(self, expected: str) -> ValueError:
-        token = self.peek()
-        place = f"emotion {_quoted(self.text)}, position {token.position}"
-        return ValueError(f"{place}: expected {expected}; got {token}. Example: {EXAMPLE}.")
-
-
-def _tokenize(text: str) -> list[_Token]:
-    tokens, position = [], 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match:
-            tokens.append(_Token(str(match.lastgroup), match.group(), position + 1))
-        elif not text[position].isspace():
-            tokens.append(_Token("unknown", text[position], position + 1))
-        position = match.end() if match else position + 1
-    return [*tokens, _Token("end", "", len(text) + 1)]
-
-
-def _in_range(name: str, value: float, low: float, high: float) -> float:
+def _in_range(name: str, value: Any, low: float, high: float) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if isinstance(value, bool | str) or not low <= number <= high:  # also refuses NaN
-        raise ValueError(f"{name} must be a number from {low:g} to {high:g}; got {value!r:.40}.")
+        above = "above 0 and at most" if 0.0 < low < 1e-300 else f"from {low:g} to"
+        raise ValueError(f"{name} must be a number {above} {high:g}; got {value!r:.40}.")
     return number + 0.0  # -0.0 becomes 0.0
 
 
-def _short(value: float) -> str:
-    """Write a number with all the digits that reading it back needs, and no trailing `.0`."""
-    return repr(float(value)).removesuffix(".0")
+def _weighted(name: str, pairs: Iterable[Any], low: float, high: float) -> Weighted:
+    """Check pairs of a name and a number, such as come back from JSON as lists."""
+    try:
+        read = [(key, value) for key, value in pairs]
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be pairs of a name and a number; got {pairs!r:.60}.") from None
+    keys = _names(name, [key for key, _ in read])
+    return tuple(
+        (key, _in_range(f"{name} of {key}", value, low, high)) for key, (_, value) in zip(keys, read, strict=True)
+    )
 
 
-def _quoted(text: str) -> str:
-    return '"' + repr(text if len(text) <= 40 else text[:39] + "…")[1:-1] + '"'
+def _names(name: str, keys: Iterable[Any]) -> tuple[str, ...]:
+    keys = [None] if isinstance(keys, str) else list(keys)  # one name is no list of its letters
+    if any(not isinstance(key, str) or not key.strip() for key in keys):
+        raise ValueError(f"{name} must hold names or paths; got {keys!r:.60}.")
+    if twice := next((key for i, key in enumerate(keys) if key in keys[:i]), None):
+        raise ValueError(f"{name} must name each thing once; got {twice!r:.60} twice.")
+    return tuple(keys)
+
+
+def _description(words: Any) -> str:
+    if not isinstance(words, str) or len(words) > MAX_WORDS_CHARS or not any(c.isalpha() for c in words):
+        raise ValueError(
+            f"words must be a description with at least one letter and at most {MAX_WORDS_CHARS} characters; "
+            f'got {words!r:.60}. Example: "relieved, but still shaking".'
+        )
+    return " ".join(words.split())

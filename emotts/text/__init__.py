@@ -6,22 +6,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from emotts.text.markup import PLACEHOLDER, Pause, Phonemes, Text, parse_markup
-from emotts.text.phonemize import phonemize, phonemize_marked
-from emotts.text.split import MAX_CHARS, iter_sentences
+from emotts.text.markup import PLACEHOLDER, Part, Pause, ReadSpan, parse_markup
+from emotts.text.phonemize import phonemize, phonemize_marked, written_words
+from emotts.text.spans import NO_SPAN, Chunk, Run, State
+from emotts.text.split import MAX_CHARS
+from emotts.text.symbols import is_pause
 
-__all__ = ["Segment", "phonemize", "text_to_segments"]
+__all__ = ["NO_SPAN", "Segment", "phonemize", "text_to_segments"]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """What is synthesised in one go."""
+    """What is synthesised in one go.
 
-    tokens: list[str]  # with <sil> at both ends; empty when the segment is only a pause
-    text: str  # as written
-    pause_after_s: float | None  # silence asked for after it; None = as the voice would
+    Attributes:
+        tokens: with <sil> at both ends; empty when the segment is only a pause.
+        text: as written, without the marks of spans and emphasis.
+        pause_after_s: silence asked for after it; None = as the voice would.
+        spans: number of the innermost span that each token is in, counted through the whole text; `NO_SPAN` outside.
+            A pause goes with the word before it, the first with the word after it.
+        emphasis: whether each token is of an emphasised word; never a pause.
+        words: which word of the segment each token is of, from 0; -1 for pauses.
+    """
+
+    tokens: list[str]
+    text: str
+    pause_after_s: float | None
+    spans: tuple[int, ...] = ()
+    emphasis: tuple[bool, ...] = ()
+    words: tuple[int, ...] = ()
 
 
 def text_to_segments(
@@ -30,6 +46,7 @@ def text_to_segments(
     max_chars: int = MAX_CHARS,
     first_max_chars: int | None = None,
     backend: str = "gruut",
+    read_span: ReadSpan | None = None,
 ) -> Iterator[Segment]:
     """Turn a text of any length into segments, each made when it is asked for.
 
@@ -39,6 +56,7 @@ def text_to_segments(
         max_chars: longest segment in characters of text.
         first_max_chars: longest first segment, to hear something sooner.
         backend: ``gruut`` or ``espeak``.
+        read_span: reads the tag at the start of a span, see ``parse_markup``; None allows no spans.
 
     Returns:
         Segments in order.
@@ -48,17 +66,17 @@ def text_to_segments(
     """
     waiting: Segment | None = None
     n_spoken = 0
-    for chunk, inline, pause_s in _chunks(text, language, max_chars, first_max_chars):
-        if chunk is None:
+    for chunk in _chunks(parse_markup(text, language, read_span), max_chars, first_max_chars):
+        if isinstance(chunk, Pause):
             before = waiting or Segment([], "", None)
-            waiting = Segment(before.tokens, before.text, (before.pause_after_s or 0.0) + pause_s)
+            waiting = replace(before, pause_after_s=(before.pause_after_s or 0.0) + chunk.seconds)
             continue
-        tokens = phonemize_marked(chunk, inline, language, backend)
-        if not tokens:
+        segment = _segment(chunk, language, backend)
+        if not segment.tokens:
             continue
         if waiting:
             yield waiting
-        waiting = Segment(tokens, _as_written(chunk, inline), None)
+        waiting = segment
         n_spoken += 1
     if not n_spoken:
         phonemize(text, language, backend)  # says what is wrong
@@ -66,29 +84,50 @@ def text_to_segments(
         yield waiting
 
 
-def _chunks(
-    text: str, language: str, max_chars: int, first_max_chars: int | None
-) -> Iterator[tuple[str | None, list[list[str]], float]]:
-    """Yield (chunk, its inline phonemes, 0) and (None, [], pause in seconds)."""
-    run: list[Text | Phonemes] = []
-    for part in [*parse_markup(text, language), Pause(-1.0)]:
+def _chunks(parts: list[Part], max_chars: int, first_max_chars: int | None) -> Iterator[Chunk | Pause]:
+    run: list[Part] = []
+    open_spans: list[int] = []
+    for part in [*parts, Pause(-1.0)]:
         if not isinstance(part, Pause):
             run.append(part)
             continue
-        inline = [each.tokens for each in run if isinstance(each, Phonemes)]
-        written = "".join(
-            PLACEHOLDER if isinstance(each, Phonemes) else each.text.replace(PLACEHOLDER, " ") for each in run
-        )
-        for chunk in iter_sentences(written, max_chars, first_max_chars):
-            n = chunk.count(PLACEHOLDER)
-            yield chunk, inline[:n], 0.0
-            inline, first_max_chars = inline[n:], None
+        for chunk in Run(run, open_spans).chunks(max_chars, first_max_chars):
+            yield chunk
+            first_max_chars = None
         run = []
         if part.seconds >= 0:
-            yield None, [], part.seconds
+            yield part
 
 
-def _as_written(chunk: str, inline: list[list[str]]) -> str:
-    for tokens in inline:
-        chunk = chunk.replace(PLACEHOLDER, f"[[{' '.join(tokens)}]]", 1)
-    return chunk
+def _segment(chunk: Chunk, language: str, backend: str) -> Segment:
+    tokens, written = phonemize_marked(chunk.text, chunk.inline, language, backend)
+    text = chunk.text
+    for phonemes in chunk.inline:
+        text = text.replace(PLACEHOLDER, f"[[{' '.join(phonemes)}]]", 1)
+    states = _token_states(chunk, written, partial(written_words, language=language, backend=backend))
+    spans = tuple(state.span for state in states)
+    emphasis = tuple(state.is_emphasised and word >= 0 for state, word in zip(states, written, strict=True))
+    return Segment(tokens, text, None, spans, emphasis, _count_words(tokens))
+
+
+def _token_states(chunk: Chunk, written: list[int], read_words: partial[list[str]]) -> list[State]:
+    """Return the state of each token; a pause has that of the word before it."""
+    if len(chunk.changes) == 1 or not written:
+        return [chunk.changes[0][1]] * len(written)
+    of_words = chunk.states(read_words)
+    state = of_words[next(word for word in written if word >= 0)]
+    states = []
+    for word in written:
+        state = of_words[word] if word >= 0 else state
+        states.append(state)
+    return states
+
+
+def _count_words(tokens: list[str]) -> tuple[int, ...]:
+    numbers, word, is_inside = [], -1, False
+    for token in tokens:
+        if not is_pause(token) and not is_inside:
+            word += 1
+        is_inside = not is_pause(token)
+        numbers.append(word if is_inside else -1)
+    return tuple(numbers)

@@ -59,6 +59,7 @@ class _Word:
     tag: str = ""
     phonemes: tuple[str, ...] = ()
     mark: str = ""  # punctuation after it
+    number: int = 0  # which word of the sentence it is, those counted that cannot be read
     is_given: bool = False  # its phonemes were written by hand
 
 
@@ -77,7 +78,7 @@ def phonemize(text: str, language: str = "en-us", backend: str = "gruut") -> lis
         ValueError: the backend or its language is unknown or not installed, or nothing in the text can be spoken.
     """
     _check_backend(language, backend)
-    tokens = _phonemize(text, (), language.lower(), backend)
+    tokens, _ = _phonemize(text, (), language.lower(), backend)
     if not tokens:
         raise ValueError(
             f"text has nothing speakable in {language}; got {_shorten(text)!r}. Give it at least one word or number."
@@ -85,10 +86,25 @@ def phonemize(text: str, language: str = "en-us", backend: str = "gruut") -> lis
     return list(tokens)
 
 
-def phonemize_marked(text: str, inline: Sequence[Sequence[str]], language: str, backend: str = "gruut") -> list[str]:
-    """Turn a chunk in which each ``PLACEHOLDER`` stands for given phonemes into tokens; [] if it has no sound."""
+def phonemize_marked(
+    text: str, inline: Sequence[Sequence[str]], language: str, backend: str = "gruut"
+) -> tuple[list[str], list[int]]:
+    """Turn a chunk in which each ``PLACEHOLDER`` stands for given phonemes into tokens.
+
+    Returns:
+        The tokens, none if the chunk has no sound, and which word of ``written_words`` each belongs to; -1 for pauses.
+    """
     _check_backend(language, backend)
-    return list(_phonemize(text, tuple(map(tuple, inline)), language.lower(), backend))
+    tokens, words = _phonemize(text, tuple(map(tuple, inline)), language.lower(), backend)
+    return list(tokens), list(words)
+
+
+def written_words(text: str, language: str, backend: str = "gruut") -> list[str]:
+    """Return the words as they will be read: numbers and abbreviations written out, ``PLACEHOLDER`` as a word."""
+    spoken = normalise(text, language.lower())
+    if backend == "espeak":
+        return _espeak_words(spoken)
+    return [word.text for word in _words(spoken)]
 
 
 def _check_backend(language: str, backend: str) -> None:
@@ -102,16 +118,19 @@ def _check_backend(language: str, backend: str) -> None:
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
-def _phonemize(text: str, inline: tuple[tuple[str, ...], ...], language: str, backend: str) -> tuple[str, ...]:
+def _phonemize(
+    text: str, inline: tuple[tuple[str, ...], ...], language: str, backend: str
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
     spoken = normalise(text, language)
     make = _phonemize_with_espeak if backend == "espeak" else _phonemize_english
-    tokens = make(spoken, inline, language)
+    tokens, words = make(spoken, inline, language)
     if all(is_pause(token) for token in tokens):
-        return ()
-    return (SIL, *tokens, SIL)
+        return (), ()
+    numbers = (-1 if is_pause(token) else word for token, word in zip(tokens, words, strict=True))
+    return (SIL, *tokens, SIL), (-1, *numbers, -1)
 
 
-def _phonemize_english(text: str, inline: tuple[tuple[str, ...], ...], language: str) -> list[str]:
+def _phonemize_english(text: str, inline: tuple[tuple[str, ...], ...], language: str) -> tuple[list[str], list[int]]:
     words = _words(text)
     if any(_needs_tag(word.text.lower()) for word in words):
         _tag(words)
@@ -125,10 +144,13 @@ def _phonemize_english(text: str, inline: tuple[tuple[str, ...], ...], language:
             word.phonemes = _running_form(words, i)
     _stress_phrases_without_stress(words)
     tokens: list[str] = []
+    numbers: list[int] = []
     for word in words:
         tokens.extend(word.phonemes if word.is_given else _flap(word.phonemes))
         tokens.append(word.mark or SPACE)
-    return tokens[:-1] if tokens and tokens[-1] == SPACE else tokens
+        numbers.extend([word.number] * (len(tokens) - len(numbers)))
+    end = -1 if tokens and tokens[-1] == SPACE else None
+    return tokens[:end], numbers[:end]
 
 
 def _without_unreadable(words: list[_Word], language: str) -> list[_Word]:
@@ -141,9 +163,9 @@ def _without_unreadable(words: list[_Word], language: str) -> list[_Word]:
     return [word for word in words if word.phonemes]
 
 
-def _words(text: str) -> list[_Word]:
+def _words(sentence: str) -> list[_Word]:
     words: list[_Word] = []
-    found = _WORD_OR_MARK.findall(text)
+    found = _WORD_OR_MARK.findall(sentence)
     in_capitals = _is_shouted(found)
     for item in found:
         if item in PUNCTUATION:
@@ -151,7 +173,8 @@ def _words(text: str) -> list[_Word]:
                 words[-1].mark = _stronger(words[-1].mark, item)
         else:
             word = item.replace("’", "'")
-            words.append(_Word(word.lower() if in_capitals and is_known(word.lower()) else word))
+            text = word.lower() if in_capitals and is_known(word.lower()) else word
+            words.append(_Word(text, number=len(words)))
     return words
 
 
@@ -249,13 +272,18 @@ def _flap(phonemes: tuple[str, ...]) -> list[str]:
     return tokens
 
 
-def _phonemize_with_espeak(text: str, inline: tuple[tuple[str, ...], ...], language: str) -> list[str]:
+def _phonemize_with_espeak(
+    text: str, inline: tuple[tuple[str, ...], ...], language: str
+) -> tuple[list[str], list[int]]:
     given = iter(inline)
     tokens: list[str] = []
+    numbers: list[int] = []
+    n_before = 0
     for piece in re.split(rf"([,.!?;:—…{PLACEHOLDER}])", text):
         if piece in PUNCTUATION:
             if tokens and tokens[-1] not in PUNCTUATION:
                 tokens.append(piece)
+                numbers.append(-1)
             continue
         if piece == PLACEHOLDER:
             words = [list(next(given, ()))]
@@ -264,9 +292,17 @@ def _phonemize_with_espeak(text: str, inline: tuple[tuple[str, ...], ...], langu
             words = [parse_phonemes(word, language) for word in spoken.split()]
         else:
             words = []
-        for word in words:
+        n_written = len(_espeak_words(piece))
+        for i, word in enumerate(words):
             tokens.extend(([SPACE] if tokens and tokens[-1] not in PUNCTUATION else []) + word)
-    return tokens
+            # espeak may say several words as one, or one as several: then they are matched in proportion
+            numbers.extend([n_before + (2 * i + 1) * n_written // (2 * len(words))] * (len(tokens) - len(numbers)))
+        n_before += n_written
+    return tokens, numbers
+
+
+def _espeak_words(text: str) -> list[str]:
+    return [word for word in re.split(rf"({PLACEHOLDER})|[\s,.!?;:—…]+", text) if word and re.search(r"\w", word)]
 
 
 @lru_cache(maxsize=4)
