@@ -135,6 +135,8 @@ def steer(
             f"tolerance must lie in (0, 2] and max_tries be 1 or more; got {tolerance!r} and {max_tries!r}."
         )
     target = _as_array(asked_place(asked or request.emotion))
+    if not np.isfinite(target).any() or request.timeline is not None:
+        raise ValueError("a tolerance needs one emotion for the whole; got auto or a time line. Name a label or a dimension.")
     slope = np.eye(3) * START_SLOPE
     tries: list[Try] = []
     place, seed = target, request.seed  # the first try takes the request as it is
@@ -199,7 +201,8 @@ def soften_request(request: Request) -> Request:
     emotion = request.emotion
     weaker = {name: round(SOFTER * value, 4) for name, value in emotion.dimensions.items()}
     intensity = emotion.intensity if emotion.label is None else round(SOFTER * emotion.intensity, 4)
-    return replace(request, emotion=parse_emotion(replace(emotion, intensity=intensity), **weaker))
+    mixture = tuple((name, round(SOFTER * weight, 4)) for name, weight in emotion.mixture)
+    return replace(request, emotion=parse_emotion(replace(emotion, intensity=intensity, mixture=mixture), **weaker))
 
 
 def voice_similarity(

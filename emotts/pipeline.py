@@ -7,23 +7,42 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+import numpy as np
 import torch
 from torch import nn
 
-from emotts.acoustic.model import AcousticModel, Condition
+from emotts.acoustic.blend import Branch, Guidance, away_from, guided, joined, mixed
+from emotts.acoustic.condition import Condition
+from emotts.acoustic.model import AcousticModel
 from emotts.audio import SPEC
 from emotts.checkpoint import CheckpointError, load_checkpoint
+from emotts.emotion.labels import DIMENSIONS, LABELS
+from emotts.emotion.place import evenness, track_of
+from emotts.emotion.space import EmotionInput, EmotionSum
+from emotts.emotion.spans import read_span
 from emotts.emotion.spec import EmotionSpec, parse_emotion
-from emotts.request import Request, VoiceCard, emotion_input, unknown_voice
+from emotts.plan import LANGUAGE, Planned, plan_segments, with_duration, with_word_times
+from emotts.prosody import EditReading, Prosody, Reading
+from emotts.prosody_edit import sheet_of
+from emotts.reference import neutral_speech
+from emotts.request import Options, Request, VoiceCard, unknown_voice
+from emotts.resolve import Resolver, read_files
 from emotts.speech import Chunk, Result, fade, join, silence, silent_mel, soften, with_pause
 from emotts.text import Segment, phonemize, text_to_segments
+from emotts.text.phonemize import written_words
 from emotts.text.symbols import encode, is_pause
 
+if TYPE_CHECKING:
+    from emotts.emotion.classifier import ClassifierGuidance
+    from emotts.emotion.recognizer import Statistics
+
 PROSODY_STEPS = 6
+AWAY_SCALE = 0.5  # of what a refused emotion adds to neutral, for each unit of strength
 FIRST_MAX_CHARS = 90  # a long first sentence is cut sooner, so that something is heard sooner
 
 
@@ -46,6 +65,9 @@ class EmoTTS:
         self.default_steps = int(metadata.get("default_steps", 4))
         self.default_temperature = float(metadata.get("default_temperature", 1.0))
         self.default_prosody_temperature = float(metadata.get("default_prosody_temperature", 1.0))
+        self.even = evenness(metadata.get("intensity_curves", {}))
+        self.resolver = Resolver()
+        self._known_voices: dict[str, Statistics] = {}
 
     @classmethod
     def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu") -> "EmoTTS":
@@ -71,165 +93,228 @@ class EmoTTS:
         rows = [(f"acoustic.{name}", _count(child)) for name, child in self.acoustic.named_children()]
         return [*rows, ("vocoder", _count(self.vocoder)), ("all", _count(self.acoustic) + _count(self.vocoder))]
 
-    def synthesize(
-        self,
-        text: str,
-        *,
-        emotion: str | EmotionSpec | None = None,
-        voice: str | None = None,
-        arousal: float | None = None,
-        valence: float | None = None,
-        dominance: float | None = None,
-        speed: float = 1.0,
-        pitch: float = 0.0,
-        steps: int | None = None,
-        prosody_steps: int = PROSODY_STEPS,
-        guidance: float = 1.0,
-        temperature: float | None = None,
-        prosody_temperature: float | None = None,
-        seed: int | None = None,
-    ) -> Result:
+    def synthesize(self, text: str, **options: Unpack[Options]) -> Result:
         """Speak `text` with an emotion.
 
         Args:
-            emotion: `label[:intensity]`, see `emotts emotions`; None is neutral, or open where a dimension is given.
-            voice: a name of `voices`; None takes the default voice.
-            arousal, valence, dominance: in [-1, 1], each optional.
-            speed: above 1 is faster. pitch: semitones.
-            steps: flow steps of the mel; 0 gives the prior alone. prosody_steps: flow steps of the reading.
-            guidance: 1 is plain; above 1 exaggerates the emotion, at twice the cost.
-            temperature: of the mel flow's noise; None takes the checkpoint's.
-            prosody_temperature: of the reading's noise: how far readings differ; 0 is always the same one.
-            seed: the same seed gives the same bytes; None draws one, and the result tells which.
+            text: may hold markup: spans such as `[sad:0.3]...[/]`, `*emphasis*`, `[pause 300ms]`, `[[phonemes]]`.
+            options: see `emotts.request.Options`.
 
         Raises:
-            ValueError: an unknown voice or label, a number out of range, or a text with nothing speakable.
+            ValueError: an unknown voice or label, a number out of range, a wish that cannot be met, or nothing speakable.
+            FileNotFoundError: a file of the options does not exist.
         """
         started = time.perf_counter()
-        request = self.request(
-            emotion, voice, arousal, valence, dominance, speed, pitch, steps, prosody_steps, guidance, temperature,
-            prosody_temperature, seed,
-        )  # fmt: skip
+        request = self.request(**options)
         chunks = list(self.speak(text, request))
         return join(chunks, text, request, time.perf_counter() - started)
 
-    def stream(
-        self,
-        text: str,
-        *,
-        emotion: str | EmotionSpec | None = None,
-        voice: str | None = None,
-        arousal: float | None = None,
-        valence: float | None = None,
-        dominance: float | None = None,
-        speed: float = 1.0,
-        pitch: float = 0.0,
-        steps: int | None = None,
-        prosody_steps: int = PROSODY_STEPS,
-        guidance: float = 1.0,
-        temperature: float | None = None,
-        prosody_temperature: float | None = None,
-        seed: int | None = None,
-    ) -> Iterator[Chunk]:
+    def stream(self, text: str, **options: Unpack[Options]) -> Iterator[Chunk]:
         """Yield the speech in chunks as they are ready, in bounded memory; joined, they equal `synthesize`.
 
         Arguments and errors are those of `synthesize`; the request is checked before the first chunk is asked for.
         """
-        request = self.request(
-            emotion, voice, arousal, valence, dominance, speed, pitch, steps, prosody_steps, guidance, temperature,
-            prosody_temperature, seed,
-        )  # fmt: skip
-        return self.speak(text, request)
+        return self.speak(text, self.request(**options))
 
-    def request(
-        self,
-        emotion: str | EmotionSpec | None = None,
-        voice: str | None = None,
-        arousal: float | None = None,
-        valence: float | None = None,
-        dominance: float | None = None,
-        speed: float = 1.0,
-        pitch: float = 0.0,
-        steps: int | None = None,
-        prosody_steps: int = PROSODY_STEPS,
-        guidance: float = 1.0,
-        temperature: float | None = None,
-        prosody_temperature: float | None = None,
-        seed: int | None = None,
-    ) -> Request:
-        """Check a request and fill in the defaults; arguments and errors are those of `synthesize`."""
-        name = self.default_voice if voice is None else voice
-        if name not in self.acoustic.voices.names:
-            raise ValueError(unknown_voice(name, self.acoustic.voices.names))
-        return Request(
-            emotion=parse_emotion(emotion, arousal, valence, dominance),
-            voice=name,
-            speed=speed,
-            pitch=pitch,
-            steps=self.default_steps if steps is None else steps,
-            prosody_steps=prosody_steps,
-            guidance=guidance,
-            temperature=self.default_temperature if temperature is None else temperature,
-            prosody_temperature=(
-                self.default_prosody_temperature if prosody_temperature is None else prosody_temperature
-            ),
-            seed=secrets.randbelow(2**31) if seed is None else seed,
-        )
+    def request(self, **options: Unpack[Options]) -> Request:
+        """Check a request, read its files and fill in the defaults; arguments and errors are those of `synthesize`."""
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        unknown = sorted(set(given) - set(Options.__annotations__))
+        if unknown:
+            raise TypeError(f"{unknown[0]!r} is no option; see emotts.request.Options")
+        voice = given.pop("voice", self.default_voice)
+        if voice not in self.acoustic.voices.names:
+            raise ValueError(unknown_voice(voice, self.acoustic.voices.names))
+        asked = parse_emotion(given.pop("emotion", None), *(given.pop(name, None) for name in DIMENSIONS))
+        emotion = self.resolver.plain(asked, given.pop("like_neutral", ()))
+        return Request(**self.defaults | read_files(given) | {"emotion": emotion, "asked": asked, "voice": voice})
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What a request says where nothing is asked; the seed is drawn."""
+        return {
+            "speed": 1.0, "pitch": 0.0, "guidance": 1.0, "steps": self.default_steps, "prosody_steps": PROSODY_STEPS,
+            "temperature": self.default_temperature, "prosody_temperature": self.default_prosody_temperature,
+            "seed": secrets.randbelow(2**31),
+        }  # fmt: skip
 
     def speak(self, text: str, request: Request) -> Iterator[Chunk]:
         """Yield the chunks of a checked request.
 
         Raises:
-            ValueError: the text is no text, or nothing in it can be spoken.
+            ValueError: the text is no text, nothing in it can be spoken, or a wish cannot be met.
         """
         if not isinstance(text, str):
             raise ValueError(f"text must be a string; got {type(text).__name__}.")
-        for number, segment in enumerate(text_to_segments(text, first_max_chars=FIRST_MAX_CHARS)):
-            yield self._speak_segment(segment, request, number)
+        span_specs: list[EmotionSpec] = []
+
+        def read_and_keep(tag: str) -> EmotionSpec | None:
+            spec = read_span(tag)
+            if spec is not None:
+                span_specs.append(self._plain(spec))
+            return spec
+
+        segments = text_to_segments(text, first_max_chars=FIRST_MAX_CHARS, read_span=read_and_keep)
+        planned: Iterable[Planned] = plan_segments(segments, request, span_specs)
+        if request.word_times is not None:
+            planned = with_word_times(list(planned), request.word_times)
+        if request.duration is not None:
+            planned = list(planned)
+            readings = [self._reading(part, request, number) for number, part in enumerate(planned)]
+            planned = with_duration(planned, readings, request.duration)
+        start_s = 0.0
+        for number, part in enumerate(planned):
+            chunk = self._speak_segment(part, request, number, start_s)
+            start_s += len(chunk.waveform) / SPEC.sample_rate
+            yield chunk
+
+    def _plain(self, spec: EmotionSpec) -> EmotionSpec:
+        if spec.away or spec.auto is not None:
+            raise ValueError(
+                "a span in the text cannot have auto or say what to stay away from; ask for that of the whole."
+            )
+        return self.resolver.plain(spec)
+
+    def _reading(self, part: Planned, request: Request, number: int) -> Reading | None:
+        """Return how a segment would be read if its length were free; None for a mere pause."""
+        if not part.segment.tokens:
+            return None
+        readings = _Kept(part.edit(request))
+        self._read(part, request, self._branches(part, request, 0.0), _noise_source(request, number), readings)
+        return readings.last
 
     @torch.inference_mode()
-    def _speak_segment(self, segment: Segment, request: Request, number: int) -> Chunk:
+    def _speak_segment(self, part: Planned, request: Request, number: int, start_s: float) -> Chunk:
         """Speak one segment; its noise depends on the seed and its number alone."""
+        segment = part.segment
         n_pause = round((segment.pause_after_s or 0.0) * SPEC.frame_rate)
         if not segment.tokens:
             return with_pause(Chunk(silence(0), segment.text, [], [], silence(0), silent_mel(0)), n_pause)
-        condition = self._condition(segment.tokens, request)
-        minimum = torch.tensor([[0 if is_pause(token) else 1 for token in segment.tokens]], device=self.device)
-        generator = torch.Generator().manual_seed((request.seed * 1_000_003 + number) % 2**63)
-        prosody = self.acoustic.sample_prosody(
-            condition,
-            minimum,
-            generator=generator,
-            steps=request.prosody_steps,
-            guidance_scale=request.guidance,
-            temperature=request.prosody_temperature,
-            speed=request.speed,
-            pitch_st=request.pitch,
-        )
+        branches = self._branches(part, request, start_s)
+        edit = part.edit(request)
+        if request.timeline is not None and request.timeline.kind == "t":
+            # when the tokens come is known after a first reading only
+            first = self._read(part, request, branches, _noise_source(request, number), edit).durations[0].cpu().numpy()
+            branches = self._branches(part, request, start_s, (np.cumsum(first) - 0.5 * first) / SPEC.frame_rate)
+        kept = _Kept(edit)
+        generator = _noise_source(request, number)
+        prosody = self._read(part, request, branches, generator, kept)
         mel = self.acoustic.sample_mel(
-            condition,
-            prosody,
-            generator=generator,
-            steps=request.steps,
-            guidance_scale=request.guidance,
-            temperature=request.temperature,
-        )
+            branches, prosody, generator=generator, steps=request.steps, temperature=request.temperature,
+            push=self._push(request),
+        )  # fmt: skip
         mel = mel + self.log_gain.get(request.voice, 0.0)
         waveform = self.vocoder(mel, prosody.f0, generator=generator)[0].float().cpu().numpy()
         durations, f0 = prosody.durations[0].tolist(), prosody.f0[0].cpu().numpy()
-        chunk = Chunk(soften(fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy())
+        chunk = Chunk(
+            soften(fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy(),
+            [*segment.words], sheet_of(replace(kept.last, durations=np.array(durations)), segment.tokens, _word_texts(segment)),
+        )  # fmt: skip
         return with_pause(chunk, n_pause)
 
-    def _condition(self, tokens: list[str], request: Request) -> Condition:
+    def _read(
+        self,
+        part: Planned,
+        request: Request,
+        branches: list[Branch],
+        generator: torch.Generator,
+        edit: EditReading,
+    ) -> Prosody:
+        tokens = part.segment.tokens
+        minimum = torch.tensor([[0 if is_pause(token) else 1 for token in tokens]], device=self.device)
+        return self.acoustic.sample_prosody(
+            branches, minimum, generator=generator, steps=request.prosody_steps, temperature=request.prosody_temperature,
+            speed=request.speed, pitch_st=request.pitch, edit=edit,
+        )  # fmt: skip
+
+    def _branches(
+        self, part: Planned, request: Request, start_s: float, times_s: np.ndarray | None = None
+    ) -> list[Branch]:
+        """Return everything that is blended to speak one segment: mixture, guidance, and what to stay away from."""
+        tokens = part.segment.tokens
+        n = len(tokens)
+
+        def told(emotion: EmotionInput | EmotionSum) -> Condition:
+            return self._condition(tokens, request.voice, emotion)
+
+        def of(spec: EmotionSpec) -> EmotionInput:
+            return track_of([spec] * n, self.even).to_input()
+
+        alone = request.timeline is None and len(set(part.specs)) == 1
+        mixture = part.specs[0].mixture if request.mixing != "joint" and alone else ()
+        if not mixture:
+            mixed_branches = [Branch(told(part.track(request, start_s, self.even, times_s).to_input()), 1.0)]
+        else:
+            total = sum(weight for _, weight in mixture)
+            parts = [of(replace(part.specs[0], mixture=(), label=name, intensity=total)) for name, _ in mixture]
+            weights = [weight / total for _, weight in mixture]
+            if request.mixing == "embedding":
+                mixed_branches = [Branch(told(EmotionSum(parts, weights)), 1.0)]
+            else:
+                mixed_branches = mixed([told(x) for x in parts], weights, request.mixing == "schedule")
+        guidance = Guidance(request.guidance, request.speaker_guidance, request.content_guidance)
+        bare = mixed_branches[0].condition.without_emotion()
+        branches = [inner.times(outer) for outer in mixed_branches for inner in guided(outer.condition, guidance, bare)]
+        neutral = told(of(EmotionSpec()))
+        for label, strength in request.emotion.away:
+            branches += away_from(told(of(EmotionSpec(label))), neutral, AWAY_SCALE * strength)
+        return joined(branches)
+
+    def _push(self, request: Request) -> "ClassifierGuidance | None":
+        """Return the recogniser's push, if the request has one."""
+        if not (request.classifier or request.classifier_away):
+            return None
+        from emotts.emotion.classifier import ClassifierGuidance
+
+        towards = request.emotion.weights or (("neutral", 1.0),)
+        names = {name for name, _ in towards}
+        others = tuple((name, 1.0) for name in LABELS if name not in names)
+        return ClassifierGuidance(
+            self.resolver.recognizer.model, towards, request.emotion.away or others, request.classifier,
+            request.classifier_away, self._neutral_voice(request.voice),
+        )  # fmt: skip
+
+    def _neutral_voice(self, voice: str) -> "Statistics":
+        """Return what the recogniser knows of a voice from its neutral sentences; they are spoken once."""
+        if voice not in self._known_voices:
+            known = self.resolver.recognizer.with_reference(neutral_speech(self, voice)).voice
+            assert known is not None
+            self._known_voices[voice] = known
+        return self._known_voices[voice]
+
+    def _condition(self, tokens: list[str], voice: str, emotion: EmotionInput | EmotionSum) -> Condition:
         phonemes, stresses = encode(tokens)
         condition = Condition(
             phonemes=torch.tensor([phonemes]),
             stresses=torch.tensor([stresses]),
             lengths=torch.tensor([len(tokens)]),
-            voice=torch.tensor([self.acoustic.voices.index(request.voice)]),
-            emotion=emotion_input(request.emotion, len(tokens)),
+            voice=torch.tensor([self.acoustic.voices.index(voice)]),
+            emotion=emotion,
         )
         return condition.to(self.device)
+
+
+class _Kept:
+    """An edit that keeps what it made."""
+
+    def __init__(self, edit: EditReading) -> None:
+        self.edit = edit
+        self.last: Reading
+
+    def __call__(self, reading: Reading) -> Reading:
+        self.last = self.edit(reading)
+        return self.last
+
+
+def _word_texts(segment: Segment) -> list[str]:
+    """Return the word that each token belongs to [N], "" for pauses and where words cannot be told apart."""
+    words = written_words(segment.text, LANGUAGE)
+    is_clear = len(words) == 1 + max(segment.words, default=-1)
+    return [words[n] if n >= 0 and is_clear else "" for n in segment.words]
+
+
+def _noise_source(request: Request, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed((request.seed * 1_000_003 + number) % 2**63)
 
 
 def bundled_checkpoint() -> Path:

@@ -5,8 +5,10 @@ its halves) and an energy, and per frame an F0 contour with voicing. The prior i
 readings around it, so that a seed is a reading. Durations are explicit, as in FastSpeech 2 (Ren et al. 2021, arXiv 2006.04558).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,6 +40,24 @@ class Prosody:
         return self.durations.sum(dim=1)
 
 
+@dataclass
+class Reading:
+    """How N tokens are read, before that becomes frames: what a user may edit.
+
+    Attributes:
+        durations: frames [N], 93.75 per second; whole numbers are kept, others are rounded at their borders.
+        log_f0: log2 Hz at a quarter and three quarters of each token [N, 2].
+        energy: natural log of the mean mel magnitude [N].
+    """
+
+    durations: np.ndarray
+    log_f0: np.ndarray
+    energy: np.ndarray
+
+
+EditReading = Callable[[Reading], Reading]
+
+
 def duration_to_log(durations: Tensor) -> Tensor:
     """Map frames to the log scale of the model, finite at 0."""
     return torch.log(durations.float() + DURATION_OFFSET)
@@ -52,8 +72,17 @@ def log_to_duration(log_durations: Tensor, mask: Tensor, minimum: Tensor, speed:
         minimum: least frames of each token [B, N].
         speed: above 1 is faster.
     """
+    return whole_frames(log_to_frames(log_durations, mask, minimum, speed), mask, minimum)
+
+
+def log_to_frames(log_durations: Tensor, mask: Tensor, minimum: Tensor, speed: float = 1.0) -> Tensor:
+    """Turn log durations [B, N] into frames that need not be whole; arguments as in `log_to_duration`."""
     frames = ((log_durations.exp() - DURATION_OFFSET) / speed).clamp_min(0.0)
-    frames = torch.maximum(frames, minimum.float()) * mask
+    return torch.maximum(frames, minimum.float()) * mask
+
+
+def whole_frames(frames: Tensor, mask: Tensor, minimum: Tensor) -> Tensor:
+    """Round the borders of tokens that last `frames` [B, N] to whole frames; whole numbers stay as they are."""
     borders = torch.round(frames.cumsum(dim=1))
     durations = torch.diff(borders, prepend=torch.zeros_like(borders[:, :1]), dim=1).long()
     return torch.maximum(durations, minimum.long()) * mask
@@ -167,6 +196,7 @@ def finish_reading(
     minimum: Tensor,
     speed: float = 1.0,
     pitch_st: float = 0.0,
+    edit: EditReading | None = None,
 ) -> Prosody:
     """Turn normalised token features [B, N, F] into durations, F0 and energy.
 
@@ -174,9 +204,14 @@ def finish_reading(
         mean_log_f0: log2 of the voices' mean F0 [B].
         minimum: least frames of each token [B, N].
         speed: above 1 is faster. pitch_st: semitones added to the contour.
+        edit: applied to the reading of a single utterance, speed and pitch included.
     """
     raw = model.denormalise(features.float())
-    durations = log_to_duration(raw[..., 0], mask, minimum, speed)
+    raw[..., 1:3] += mean_log_f0[:, None, None] + pitch_st / 12.0
+    frames = log_to_frames(raw[..., 0], mask, minimum, speed)
+    if edit is not None:
+        frames, raw = _edited(edit, frames, raw)
+    durations = whole_frames(frames, mask, minimum)
     lengths = durations.sum(dim=1)
     n_frames = int(lengths.max())
     index = frame_to_token(durations, n_frames)
@@ -187,8 +222,19 @@ def finish_reading(
             for anchors, d, n in zip(raw[..., 1:3], durations, lengths, strict=True)
         ]
     )
-    fine = model.frames(hidden, speaker, durations, index, contour, frame_mask).float()
-    log_f0 = contour + 0.1 * fine[..., 1].clamp(-3.0, 3.0) + mean_log_f0[:, None] + pitch_st / 12.0
+    relative = contour - mean_log_f0[:, None] - pitch_st / 12.0
+    fine = model.frames(hidden, speaker, durations, index, relative, frame_mask).float()
+    log_f0 = contour + 0.1 * fine[..., 1].clamp(-3.0, 3.0)
     voiced = (fine[..., 0] > 0.0) & frame_mask
     f0 = torch.where(voiced, torch.exp2(log_f0).clamp(F0_MIN, F0_MAX), torch.zeros_like(log_f0))
-    return Prosody(durations, f0, features[..., 3])
+    return Prosody(durations, f0, model.normalise(raw)[..., 3])
+
+
+def _edited(edit: EditReading, frames: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+    """Return frames [1, N] and raw features [1, N, 4] as edited."""
+    reading = Reading(frames[0].cpu().numpy(), raw[0, :, 1:3].cpu().numpy(), raw[0, :, 3].cpu().numpy())
+    edited = edit(reading)
+    changed = raw.clone()
+    changed[0, :, 1:3] = torch.as_tensor(edited.log_f0).to(raw)
+    changed[0, :, 3] = torch.as_tensor(edited.energy).to(raw)
+    return torch.as_tensor(edited.durations).to(raw)[None], changed

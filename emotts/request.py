@@ -4,20 +4,27 @@ Comes in: loose arguments. Goes out: a `Request`, or a ValueError that names the
 """
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
 
-import torch
-from torch import Tensor
-
-from emotts.emotion.labels import AVD_MEANS, DIMENSIONS, LABEL_INDEX, LABELS
+from emotts.emotion.place import track_of
 from emotts.emotion.space import EmotionInput
 from emotts.emotion.spec import EmotionSpec
+from emotts.emotion.timeline import Timeline
+from emotts.prosody_edit import Intonation, ProsodySheet
+from emotts.word_times import WordTime
 
 SPEED_RANGE = (0.4, 2.5)
 PITCH_RANGE_ST = (-12.0, 12.0)
 GUIDANCE_RANGE = (0.0, 5.0)
 STEPS_RANGE = (0, 64)
 TEMPERATURE_RANGE = (0.0, 2.0)
+PUSH_RANGE = (0.0, 1.0)
+WEIGHT_RANGE = (0.0, 1.5)
+LONGEST_S = 3_600.0
+MIXING = ("joint", "embedding", "velocity", "schedule")
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,19 @@ class Request:
     """A checked synthesis request without its text.
 
     Attributes:
-        emotion, voice: what is asked.
+        emotion: what is asked, in labels and dimensions; recordings, directions and words are resolved already.
+        voice: name of the voice.
         speed: above 1 is faster. pitch: semitones.
         steps, prosody_steps: flow steps of mel and reading; 0 is the prior alone.
-        guidance: 1 is plain. temperature, prosody_temperature: noise of the mel flow and of the reading.
+        guidance: on the emotion, 1 is plain. speaker_guidance, content_guidance: likewise.
+        temperature, prosody_temperature: noise of the mel flow and of the reading.
         seed: of the reading.
+        asked: the emotion as the user wrote it, where `emotion` is what became of it.
+        mixing: how a mixture is made, one of MIXING.
+        classifier, classifier_away: strength of the recogniser's push towards what is asked, and away from the rest.
+        timeline: emotion over time in place of `emotion`.
+        duration: of the whole in seconds. word_times: of each word.
+        sheets: an edited reading, segment by segment. intonation, intonation_weight: of another recording.
     """
 
     emotion: EmotionSpec
@@ -54,17 +69,91 @@ class Request:
     temperature: float
     prosody_temperature: float
     seed: int
+    asked: EmotionSpec | None = None
+    speaker_guidance: float = 1.0
+    content_guidance: float = 1.0
+    mixing: str = "joint"
+    classifier: float = 0.0
+    classifier_away: float = 0.0
+    timeline: Timeline | None = None
+    duration: float | None = None
+    word_times: tuple[WordTime, ...] | None = None
+    sheets: tuple[ProsodySheet, ...] | None = None
+    intonation: Intonation | None = None
+    intonation_weight: float = 1.0
 
     def __post_init__(self) -> None:
         check_range("speed", self.speed, *SPEED_RANGE)
         check_range("pitch", self.pitch, *PITCH_RANGE_ST)
         check_range("steps", self.steps, *STEPS_RANGE, whole=True)
         check_range("prosody_steps", self.prosody_steps, *STEPS_RANGE, whole=True)
-        check_range("guidance", self.guidance, *GUIDANCE_RANGE)
+        for name in ("guidance", "speaker_guidance", "content_guidance"):
+            check_range(name, getattr(self, name), *GUIDANCE_RANGE)
+        check_range("classifier", self.classifier, *PUSH_RANGE)
+        check_range("classifier_away", self.classifier_away, *PUSH_RANGE)
+        check_range("intonation_weight", self.intonation_weight, *WEIGHT_RANGE)
+        if self.mixing not in MIXING:
+            raise ValueError(f"mixing must be one of {', '.join(MIXING)}; got {self.mixing!r:.60}.")
+        if self.duration is not None:
+            check_range("duration", self.duration, 0.05, LONGEST_S)
+            if self.word_times is not None:
+                raise ValueError("give either duration or word_times; got both.")
         check_range("temperature", self.temperature, *TEMPERATURE_RANGE)
         check_range("prosody_temperature", self.prosody_temperature, *TEMPERATURE_RANGE)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be a whole number from 0 to 2^63 - 1; got {self.seed!r:.60}.")
+
+
+class Options(TypedDict, total=False):
+    """What can be asked besides the text; each is optional.
+
+    Attributes:
+        emotion: a specification, see docs/emotion_controls.md; None is neutral, or open where a dimension is given.
+        voice: a name of `voices`; None takes the default voice.
+        arousal, valence, dominance: in [-1, 1], laid over the emotion.
+        speed: above 1 is faster. pitch: semitones.
+        duration: of the whole in seconds, pauses included.
+        word_times: when each word is spoken: a CSV, SRT or TextGrid file, or the times themselves.
+        timeline: emotion over time: a CSV or JSON file, a preset such as "rise:angry", or a Timeline.
+        prosody: an edited reading: a file or text of JSON, or sheets as a result has them, one per segment.
+        intonation: a recording whose melody is taken over, or an Intonation; intonation_weight: how far, 1 wholly.
+        like_neutral: neutral recordings of the speaker of `like=` recordings, without which less is heard in them.
+        mixing: "joint" tells the model all labels at once, "embedding" adds their embeddings, "velocity" their velocities,
+            "schedule" as that, the first label shaping the beginning of the sampling and the others its end.
+        guidance: above 1 exaggerates the emotion, at twice the cost. speaker_guidance, content_guidance: likewise.
+        classifier: strength of the recogniser's push towards the labels asked; classifier_away: away from those refused, or else
+            from all others. Useful up to about 0.5.
+        steps: flow steps of the mel; 0 gives the prior alone. prosody_steps: flow steps of the reading.
+        temperature: of the mel flow's noise; None takes the checkpoint's.
+        prosody_temperature: of the reading's noise: how far readings differ; 0 is always the same one.
+        seed: the same seed gives the same bytes; None draws one, and the result tells which.
+    """
+
+    emotion: str | EmotionSpec | None
+    voice: str | None
+    arousal: float | None
+    valence: float | None
+    dominance: float | None
+    speed: float
+    pitch: float
+    duration: float | None
+    word_times: str | Path | Sequence[WordTime] | None
+    timeline: str | Path | Timeline | None
+    prosody: str | Path | Sequence[ProsodySheet] | None
+    intonation: str | Path | Intonation | None
+    intonation_weight: float
+    like_neutral: Sequence[str | Path] | None
+    mixing: str
+    guidance: float
+    speaker_guidance: float
+    content_guidance: float
+    classifier: float
+    classifier_away: float
+    steps: int | None
+    prosody_steps: int
+    temperature: float | None
+    prosody_temperature: float | None
+    seed: int | None
 
 
 def check_range(name: str, value: float, low: float, high: float, whole: bool = False) -> None:
@@ -83,25 +172,5 @@ def unknown_voice(name: str, names: list[str]) -> str:
 
 
 def emotion_input(spec: EmotionSpec, n_tokens: int) -> EmotionInput:
-    """Turn a specification into the model's input, the same for each of N tokens, with B = 1.
-
-    A label brings its usual arousal, valence and dominance, scaled by its intensity; a dimension that is given takes its place.
-    Measured against the label alone, this comes closer to the teachers in F0 range and level. Without a label, what is not given
-    stays open.
-    """
-    labels = torch.zeros(len(LABELS))
-    if spec.label is not None and spec.label != "neutral":
-        labels[LABEL_INDEX[spec.label]] = spec.intensity
-    usual = [None] * 3 if spec.label is None else [m * spec.intensity for m in AVD_MEANS[spec.label]]
-    given = [getattr(spec, name) for name in DIMENSIONS]
-    values = [u if g is None else g for g, u in zip(given, usual, strict=True)]
-
-    def per_token(value: Tensor) -> Tensor:
-        return value.expand(1, n_tokens, *value.shape).contiguous()
-
-    return EmotionInput(
-        labels=per_token(labels),
-        label_known=per_token(torch.tensor(spec.label is not None)),
-        avd=per_token(torch.tensor([0.0 if value is None else float(value) for value in values]).clamp(-1.0, 1.0)),
-        avd_known=per_token(torch.tensor([value is not None for value in values])),
-    )
+    """Turn a plain specification into the model's input, the same for each of N tokens, with B = 1; see `track_of`."""
+    return track_of([spec] * n_tokens).to_input()

@@ -11,6 +11,7 @@ import numpy as np
 
 from emotts.audio import LOG_FLOOR, SPEC, save_audio
 from emotts.emotion.spec import EmotionSpec
+from emotts.prosody_edit import ProsodySheet
 from emotts.request import Request
 
 LIMIT_KNEE = 0.85  # waveforms above this amplitude are bent towards 1 in place of being clipped
@@ -26,6 +27,8 @@ class Chunk:
         text: the part of the text that it speaks.
         tokens: phoneme tokens [N]; durations: frames of each [N].
         f0: Hz per frame [T], 0 unvoiced; mel: natural log magnitudes [T, M].
+        words: number of the word of each token in this piece [N], -1 for what belongs to none.
+        sheet: its reading, to be edited and given back; None where nothing is spoken.
     """
 
     waveform: np.ndarray
@@ -34,11 +37,13 @@ class Chunk:
     durations: list[int]
     f0: np.ndarray
     mel: np.ndarray
+    words: list[int] = field(default_factory=list)
+    sheet: ProsodySheet | None = None
 
 
 @dataclass
 class Result:
-    """Speech with everything that led to it; arrays as in Chunk, joined over all chunks."""
+    """Speech with everything that led to it; arrays as in Chunk, joined over all chunks. `prosody` holds the sheet of each."""
 
     waveform: np.ndarray
     sample_rate: int
@@ -51,6 +56,8 @@ class Result:
     durations: list[int] = field(repr=False)
     f0: np.ndarray = field(repr=False)
     mel: np.ndarray = field(repr=False)
+    words: list[int] = field(repr=False, default_factory=list)
+    prosody: tuple[ProsodySheet, ...] = field(repr=False, default=())
 
     @property
     def duration_s(self) -> float:
@@ -77,7 +84,18 @@ def join(chunks: Sequence[Chunk], text: str, request: Request, seconds: float) -
         durations=[duration for chunk in chunks for duration in chunk.durations],
         f0=np.concatenate([chunk.f0 for chunk in chunks]),
         mel=np.concatenate([chunk.mel for chunk in chunks]),
+        words=_joined_words(chunks),
+        prosody=tuple(chunk.sheet for chunk in chunks if chunk.sheet is not None),
     )
+
+
+def _joined_words(chunks: Sequence[Chunk]) -> list[int]:
+    """Number the words of all chunks through."""
+    words: list[int] = []
+    for chunk in chunks:
+        first = 1 + max(words, default=-1)
+        words += [word if word < 0 else first + word for word in chunk.words]
+    return words
 
 
 def soften(waveform: np.ndarray) -> np.ndarray:
@@ -99,6 +117,8 @@ def with_pause(chunk: Chunk, n_frames: int) -> Chunk:
         [*chunk.durations, n_frames],
         np.concatenate([chunk.f0, silence(n_frames)]),
         np.concatenate([chunk.mel, silent_mel(n_frames)]),
+        [*chunk.words, -1],
+        chunk.sheet,
     )
 
 

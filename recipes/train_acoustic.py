@@ -12,7 +12,8 @@ import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from emotts.acoustic.model import AcousticModel, Condition
+from emotts.acoustic.condition import Condition
+from emotts.acoustic.model import AcousticModel
 from emotts.acoustic.objective import Target, acoustic_losses, total
 from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
 from emotts.data.manifest import read_manifest

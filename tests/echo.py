@@ -18,6 +18,7 @@ from emotts.loop import asked_place
 from emotts.pipeline import EmoTTS
 from emotts.reference import REFERENCE_TEXTS
 from emotts.request import Request, VoiceCard
+from emotts.resolve import Resolver
 from emotts.speech import Chunk
 
 TONES_HZ = (1_500.0, 2_000.0, 2_500.0)  # arousal, valence, dominance; multiples of the frame rate times 16
@@ -37,6 +38,7 @@ class EchoTTS(EmoTTS):
         self.default_voice, self.default_steps, self.default_temperature = names[0], 4, 1.0
         self.default_prosody_temperature = 1.0
         self.device = None  # type: ignore[assignment]
+        self.resolver = Resolver()
         self.slope = np.eye(3) if slope is None else np.asarray(slope)
         self.bias = np.asarray(bias)
         self.n_spoken = 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emotts.acoustic.flow import flow_loss, guide, interpolate, sample_times, skip_scale, solve, time_grid
+from emotts.acoustic.flow import flow_loss, interpolate, sample_times, skip_scale, solve, time_grid
 
 
 def gaussian_velocity(mean: float, std: float):
@@ -70,12 +70,6 @@ def test_sway_moves_steps_towards_noise_and_keeps_the_ends():
     assert swayed[0] == 0.0 and abs(float(swayed[-1]) - 1.0) < 1e-6
     assert (swayed[1:-1] < plain[1:-1]).all()
     assert (swayed.diff() > 0).all()
-
-
-def test_guidance_of_one_is_the_conditional_prediction():
-    conditional, unconditional = torch.randn(2, 3), torch.randn(2, 3)
-    torch.testing.assert_close(guide(conditional, unconditional, 1.0), conditional)
-    torch.testing.assert_close(guide(conditional, unconditional, 0.0), unconditional)
 
 
 def test_loss_ignores_padding():

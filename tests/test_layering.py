@@ -18,18 +18,19 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("layers",),
     ("content", "prosody", "emotion", "speaker", "acoustic.flow", "vocoder"),
     ("acoustic.model", "checkpoint", "data", "metrics"),
+    ("judges", "reference", "timing"),
     ("request",),
-    ("speech",),
+    ("speech", "resolve"),
+    ("plan",),
     ("pipeline", "training", "simulation"),
-    ("judges", "reference"),
-    ("loop",),
+    ("loop", "batch"),
     ("evaluation",),
     ("plotting",),
     ("cli", "demo", "recipes", "benchmarks", "tests"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # files of their own in the room of another: the F0 tracker, the pictures of what was heard
-ONE_ROOM = {"pitch": "audio", "plotting_heard": "plotting"}
+ONE_ROOM = {"pitch": "audio", "plotting_heard": "plotting", "prosody_edit": "timing", "word_times": "timing", "intonation": "timing"}
 
 # library -> where it may be imported (paths from the root)
 CONFINED = {
@@ -60,7 +61,7 @@ def room_of(module: str) -> str | None:
     if parts[1] in ("EmoTTS", "Result"):  # public names that the package takes from there
         return "pipeline"
     if parts[1] == "acoustic":
-        return "acoustic.model" if parts[2:3] in (["model"], ["objective"]) else "acoustic.flow"
+        return "acoustic.model" if parts[2:3] and parts[2] in ("model", "objective", "condition", "blend") else "acoustic.flow"
     return ONE_ROOM.get(parts[1], parts[1])
 
 

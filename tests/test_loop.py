@@ -19,14 +19,14 @@ CROOKED = [[0.55, 0.1, 0.15], [0.0, 0.5, -0.1], [0.1, 0.0, 0.6]]  # asks of 1 ar
 
 def test_what_is_asked_includes_the_usual_place_of_a_label() -> None:
     request = EchoTTS().request
-    assert asked_place(request("angry:0.5").emotion) == pytest.approx(tuple(0.5 * m for m in AVD_MEANS["angry"]))
+    assert asked_place(request(emotion="angry:0.5").emotion) == pytest.approx(tuple(0.5 * m for m in AVD_MEANS["angry"]))
     assert asked_place(request("angry", arousal=-0.2).emotion)[0] == pytest.approx(-0.2)
     assert asked_place(request(valence=0.5).emotion) == (None, pytest.approx(0.5), None)
 
 
 def test_check_tells_asked_and_heard() -> None:
     tts = EchoTTS(bias=(0.1, 0.0, 0.0))
-    outcome = check(tts, TEXT, tts.request("happy", seed=1), REPORTING)
+    outcome = check(tts, TEXT, tts.request(emotion="happy", seed=1), REPORTING)
     assert outcome.judge == "features" and outcome.is_met is None
     assert np.subtract(outcome.heard.avd, outcome.asked) == pytest.approx([0.1, 0.0, 0.0], abs=0.02)
     assert np.array_equal(outcome.result.waveform, tts.synthesize(TEXT, emotion="happy", seed=1).waveform)
@@ -36,7 +36,7 @@ def test_steering_more_than_halves_the_error_as_the_other_judge_hears_it() -> No
     tts = EchoTTS(CROOKED, bias=(0.05, -0.1, 0.1))
     before, after, met = [], [], []
     for i, label in enumerate(LABELS[1:]):
-        request = tts.request(f"{label}:0.6", seed=i)
+        request = tts.request(emotion=f"{label}:0.6", seed=i)
         outcome = steer(tts, TEXT, request, STEERING, REPORTING, tolerance=0.1)
         open_loop = check(tts, TEXT, request, REPORTING)
         before.append(np.abs(np.subtract(open_loop.heard.avd, open_loop.asked)).mean())
@@ -56,7 +56,7 @@ def test_what_was_not_asked_stays_open() -> None:
 
 def test_a_first_try_that_fits_is_the_open_loop() -> None:
     tts = EchoTTS()
-    outcome = steer(tts, TEXT, tts.request("sad", seed=3), STEERING, REPORTING)
+    outcome = steer(tts, TEXT, tts.request(emotion="sad", seed=3), STEERING, REPORTING)
     assert outcome.is_met and len(outcome.tries) == 1
     assert np.array_equal(outcome.result.waveform, tts.synthesize(TEXT, emotion="sad", seed=3).waveform)
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_reached_is_admitted_and_the_nearest_try_returned() -> No
 
 def test_the_same_arguments_give_the_same_speech() -> None:
     first, again = (
-        steer(EchoTTS(CROOKED), TEXT, EchoTTS().request("fearful", seed=9), STEERING, REPORTING, 0.02) for _ in range(2)
+        steer(EchoTTS(CROOKED), TEXT, EchoTTS().request(emotion="fearful", seed=9), STEERING, REPORTING, 0.02) for _ in range(2)
     )
     assert np.array_equal(first.result.waveform, again.result.waveform)
     assert [t.request for t in first.tries] == [t.request for t in again.tries]
@@ -82,7 +82,7 @@ def test_the_same_arguments_give_the_same_speech() -> None:
 
 def test_the_judge_that_reports_never_steers() -> None:
     tts, reporting = EchoTTS(CROOKED), EchoJudge("features", slope=-1.0)  # hears the opposite
-    request = tts.request("excited:0.6", seed=2)
+    request = tts.request(emotion="excited:0.6", seed=2)
     misled = steer(tts, TEXT, request, STEERING, reporting, 0.05)
     plain = steer(tts, TEXT, request, STEERING, REPORTING, 0.05)
     assert reporting.n_heard == 1
@@ -104,7 +104,7 @@ def similarity_of(tts: EchoTTS, request: Any) -> Any:
 
 def test_the_voice_is_held_by_guidance_first_and_emotion_second() -> None:
     tts = EchoTTS()
-    request = tts.request("excited:1.2", guidance=1.8, seed=1)
+    request = tts.request(emotion="excited:1.2", guidance=1.8, seed=1)
     measure = similarity_of(tts, request)
     loud = measure(tts.synthesize(TEXT, emotion="excited:1.2", guidance=1.8, seed=1))
     plain = measure(tts.synthesize(TEXT, emotion="excited:1.2", seed=1))
@@ -113,8 +113,8 @@ def test_the_voice_is_held_by_guidance_first_and_emotion_second() -> None:
     assert 1.0 <= held.guidance < 1.8 and held.emotion == request.emotion and reached >= (loud + plain) / 2
     held, reached = hold_voice(tts, TEXT, request, measure, (plain + 1.0) / 2)
     assert held.guidance == 1.0 and held.emotion.intensity < 1.2 and reached >= (plain + 1.0) / 2
-    asked_for_nothing, reached = hold_voice(tts, TEXT, tts.request("neutral", seed=1), measure, 0.99)
-    assert asked_for_nothing == tts.request("neutral", seed=1) and reached == pytest.approx(1.0)
+    asked_for_nothing, reached = hold_voice(tts, TEXT, tts.request(emotion="neutral", seed=1), measure, 0.99)
+    assert asked_for_nothing == tts.request(emotion="neutral", seed=1) and reached == pytest.approx(1.0)
 
 
 def test_a_voice_that_cannot_be_held_ends_and_gives_the_nearest() -> None:
@@ -125,7 +125,7 @@ def test_a_voice_that_cannot_be_held_ends_and_gives_the_nearest() -> None:
 
 
 def test_softening_ends_at_neutral() -> None:
-    request = EchoTTS().request("angry", arousal=0.8, guidance=1.5, seed=1)
+    request = EchoTTS().request(emotion="angry", arousal=0.8, guidance=1.5, seed=1)
     for _ in range(40):
         request = soften_request(request)
     assert request.guidance == 1.0
@@ -186,7 +186,7 @@ def run_command(monkeypatch: pytest.MonkeyPatch, tts: EchoTTS, request: Any, *wo
 
 def test_the_command_tells_what_was_heard_and_what_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
     tts = EchoTTS(CROOKED)
-    request = tts.request("happy:0.6", seed=4)
+    request = tts.request(emotion="happy:0.6", seed=4)
     outcome, told = run_command(monkeypatch, tts, request, "--check")
     assert outcome.tries == () and "tolerance" not in told and "emotion used" not in told
     outcome, told = run_command(monkeypatch, tts, request, "--tolerance", "0.1", "--max-tries", "5")
@@ -197,7 +197,7 @@ def test_the_command_tells_what_was_heard_and_what_was_used(monkeypatch: pytest.
 
 def test_the_command_holds_the_voice_and_keeps_the_users_goal(monkeypatch: pytest.MonkeyPatch) -> None:
     tts = EchoTTS()
-    request = tts.request("excited:1.2", guidance=1.8, seed=1)
+    request = tts.request(emotion="excited:1.2", guidance=1.8, seed=1)
     measure = similarity_of(tts, request)
     limit = (measure(tts.synthesize(TEXT, emotion="excited:1.2", seed=1)) + 1.0) / 2
     outcome, told = run_command(monkeypatch, tts, request, "--min-speaker-sim", f"{limit:.4f}")

@@ -15,6 +15,7 @@ from emotts.evaluation import knobs as register
 from emotts.evaluation import listen, verify
 from emotts.evaluation.knobs import KNOBS, Knob, Take, knobs_of
 from emotts.pipeline import EmoTTS
+from emotts.request import Options
 
 PLACES = [("It rained all night.", "ada")]
 ECHOED = (*DIMENSIONS, "emotion angry", "speed", "pitch", "seed", "voice")
@@ -93,9 +94,9 @@ def test_the_register_refuses_a_name_twice_and_a_knob_that_promises_nothing() ->
 
 def test_every_argument_of_synthesis_has_a_knob() -> None:
     """Who adds a control must register what it does."""
-    import inspect
 
-    arguments = set(inspect.signature(EmoTTS.synthesize).parameters) - {"self", "text"}
+    knobs_of(EchoTTS())
+    arguments = set(Options.__annotations__)
     assert arguments <= {knob.parameter or knob.name for knob in KNOBS.values()}
     assert {f"emotion {label}" for label in LABELS if label != "neutral"} <= KNOBS.keys()
 

@@ -1,4 +1,4 @@
-"""Optimal-transport conditional flow matching: path, loss, solver and guidance. No network inside.
+"""Optimal-transport conditional flow matching: path, loss and solver. No network inside.
 
 The path runs from noise x_0 at t = 0 to data x_1 at t = 1 along x_t = (1 - t) x_0 + t x_1, with velocity x_1 - x_0, after
 Lipman et al., "Flow Matching for Generative Modeling" (2023), arXiv 2210.02747, with sigma_min = 0. The schedulers of
@@ -84,11 +84,3 @@ def solve(velocity: Velocity, x_0: Tensor, grid: Tensor, method: str = "euler") 
             slope = velocity(x + 0.5 * step * slope, t + 0.5 * step)
         x = x + step * slope
     return x
-
-
-def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """Extrapolate from the unconditional to the conditional prediction; scale 1 is the conditional one.
-
-    Reference: Ho & Salimans, "Classifier-Free Diffusion Guidance" (2022), arXiv 2207.12598.
-    """
-    return unconditional + scale * (conditional - unconditional)

@@ -4,62 +4,22 @@ Comes in: a Condition. Goes out: a sampled Prosody, then a mel [B, T, M]. A dete
 median; a residual flow (Matcha-TTS, Mehta et al. 2024, arXiv 2309.03199, but around that prior) adds the texture that varies.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from emotts.acoustic.blend import Branch, blend
+from emotts.acoustic.condition import Condition, Keep
 from emotts.acoustic.estimator import VelocityEstimator
-from emotts.acoustic.flow import guide, skip_scale, solve, time_grid
+from emotts.acoustic.flow import skip_scale, solve, time_grid
 from emotts.content.text_encoder import TextEncoder
-from emotts.emotion.space import EmotionInput, EmotionSpace
+from emotts.emotion.space import EmotionSpace
 from emotts.layers import BlockStack, expand_tokens, frame_to_token, lengths_to_mask, mean_over
-from emotts.prosody import Prosody, ProsodyModel, finish_reading, token_positions
+from emotts.prosody import EditReading, Prosody, ProsodyModel, finish_reading, token_positions
 from emotts.speaker import VoiceTable
 
-
-@dataclass
-class Condition:
-    """Everything the acoustic model is told.
-
-    Attributes:
-        phonemes, stresses: token ids [B, N].
-        lengths: real tokens [B].
-        voice: voice indices [B].
-        emotion: what is known of the emotion per token.
-    """
-
-    phonemes: Tensor
-    stresses: Tensor
-    lengths: Tensor
-    voice: Tensor
-    emotion: EmotionInput
-
-    @property
-    def mask(self) -> Tensor:
-        """Real tokens [B, N]."""
-        return lengths_to_mask(self.lengths, self.phonemes.shape[1])
-
-    def to(self, device: torch.device) -> "Condition":
-        return Condition(
-            self.phonemes.to(device),
-            self.stresses.to(device),
-            self.lengths.to(device),
-            self.voice.to(device),
-            self.emotion.to(device),
-        )
-
-    def without_emotion(self) -> "Condition":
-        """Return the same request with nothing known of the emotion, for guidance."""
-        return Condition(self.phonemes, self.stresses, self.lengths, self.voice, self.emotion.forgotten())
-
-
-@dataclass
-class Keep:
-    """Which conditions a training row keeps (classifier-free dropout): content, voice and emotion, each [B] boolean."""
-
-    content: Tensor
-    voice: Tensor
+Push = Callable[[Tensor, Tensor], Sequence[tuple[float, Tensor]]]
 
 
 class MelTrunk(nn.Module):
@@ -158,91 +118,114 @@ class AcousticModel(nn.Module):
     @torch.inference_mode()
     def sample_prosody(
         self,
-        condition: Condition,
+        request: Condition | Sequence[Branch],
         minimum: Tensor,
         *,
         generator: torch.Generator,
         steps: int = 8,
-        guidance_scale: float = 1.0,
         temperature: float = 1.0,
         speed: float = 1.0,
         pitch_st: float = 0.0,
+        edit: EditReading | None = None,
     ) -> Prosody:
         """Draw a reading.
 
         Args:
+            request: one condition, or the branches of emotts/acoustic/blend.py; the first gives voice and voicing.
             minimum: least frames of each token [B, N].
             generator: source of the noise; the same state gives the same reading.
             steps: Euler steps; 0 returns the prior, the mean reading.
-            guidance_scale: 1 is plain; above 1 exaggerates what the emotion does.
             temperature: scale of the noise.
             speed: above 1 is faster. pitch_st: semitones added.
+            edit: changes durations, F0 and energy before they become frames; B = 1 only.
         """
-        branches = [condition] if guidance_scale == 1.0 else [condition, condition.without_emotion()]
+        branches = _branches(request)
+        condition = branches[0].condition
         mask = condition.mask
-        encoded = [self.encode(branch) for branch in branches]
+        encoded = [self.encode(branch.condition, branch.keep) for branch in branches]
         conditions = [self.prosody.condition(speaker, emotion) for _, speaker, emotion in encoded]
         priors = [self.prosody.prior(e[0], c, mask) for e, c in zip(encoded, conditions, strict=True)]
-        mean, hidden = priors[0]
-        if len(branches) > 1:
-            mean = guide(mean, priors[1][0], guidance_scale)
+        hidden = priors[0][1]
+        mean = blend([prior[0] for prior in priors], [branch.weight for branch in branches])
         x = torch.zeros_like(mean)
         noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
         if steps > 0:
 
             def velocity(x_t: Tensor, t: Tensor) -> Tensor:
+                weights = [branch.weight_at(float(t[0])) for branch in branches]
                 outputs = [
                     self.prosody.velocity(x_t, t, p[1], c, mask) for p, c in zip(priors, conditions, strict=True)
                 ]
-                output = outputs[0] if len(outputs) == 1 else guide(outputs[0], outputs[1], guidance_scale)
-                return skip_scale(t)[:, None, None] * x_t + output.float()
+                return skip_scale(t)[:, None, None] * x_t + blend(outputs, weights).float()
 
             x = solve(velocity, temperature * noise, time_grid(steps))
         features = mean.float() + self.prosody.residual_std * x
         speaker = encoded[0][1]
         mean_log_f0 = self.voices.mean_log_f0[condition.voice]
-        return finish_reading(self.prosody, features, hidden, speaker, mean_log_f0, mask, minimum, speed, pitch_st)
+        return finish_reading(
+            self.prosody, features, hidden, speaker, mean_log_f0, mask, minimum, speed, pitch_st, edit
+        )
 
     @torch.inference_mode()
     def sample_mel(
         self,
-        condition: Condition,
+        request: Condition | Sequence[Branch],
         prosody: Prosody,
         *,
         generator: torch.Generator,
         steps: int = 4,
-        guidance_scale: float = 1.0,
         temperature: float = 1.0,
+        push: Push | None = None,
     ) -> Tensor:
-        """Draw a mel [B, T, M] (natural log magnitudes) for a reading; steps 0 returns the prior alone."""
-        branches = [condition] if guidance_scale == 1.0 else [condition, condition.without_emotion()]
+        """Draw a mel [B, T, M] (natural log magnitudes) for a reading; steps 0 returns the prior alone.
+
+        Args:
+            request: as in `sample_prosody`.
+            prosody: the reading.
+            generator: source of the noise.
+            steps: Euler steps.
+            temperature: scale of the noise.
+            push: maps an estimate of the finished mel [B, T, M] and F0 [B, T] to gradients along which the velocity is bent, each
+                with its strength as a part of the velocity's length; see emotts/emotion/classifier.py.
+        """
+        branches = _branches(request)
+        condition = branches[0].condition
         frame_mask = lengths_to_mask(prosody.lengths, prosody.f0.shape[1])
         relative = self.relative_log_f0(prosody.f0, condition.voice)
-        encoded = [self.encode(branch) for branch in branches]
-        trunks = [
-            self.trunk(
-                content,
-                self.prosody.condition(speaker, emotion),
-                emotion,
-                prosody,
-                relative,
-                condition.mask,
-                frame_mask,
-            )
-            for content, speaker, emotion in encoded
-        ]
-        prior = trunks[0][1].float()
-        if len(branches) > 1:
-            prior = guide(prior, trunks[1][1].float(), guidance_scale)
+        trunks = []
+        for branch in branches:
+            content, speaker, emotion = self.encode(branch.condition, branch.keep)
+            token_condition = self.prosody.condition(speaker, emotion)
+            trunks.append(self.trunk(content, token_condition, emotion, prosody, relative, condition.mask, frame_mask))
+        prior = blend([trunk[1].float() for trunk in trunks], [branch.weight for branch in branches])
         residual = torch.zeros_like(prior)
         noise = torch.randn(prior.shape, generator=generator, device=generator.device).to(prior.device)
+        scale = self.residual_std * self.mel_std
         if steps > 0:
 
             def velocity(x_t: Tensor, t: Tensor) -> Tensor:
+                weights = [branch.weight_at(float(t[0])) for branch in branches]
                 outputs = [self.estimator(x_t, t, mu, rows, c, frame_mask) for rows, mu, c in trunks]
-                output = outputs[0] if len(outputs) == 1 else guide(outputs[0], outputs[1], guidance_scale)
-                return skip_scale(t)[:, None, None] * x_t + output.float()
+                plain = skip_scale(t)[:, None, None] * x_t + blend(outputs, weights).float()
+                if push is None:
+                    return plain
+                estimate = (prior + self.residual_std * (x_t + (1.0 - t)[:, None, None] * plain)) * self.mel_std
+                for strength, gradient in push(estimate + self.mel_mean, prosody.f0):
+                    plain = plain + strength * _as_long_as(plain, gradient * scale, frame_mask)
+                return plain
 
             residual = solve(velocity, temperature * noise, time_grid(steps))
         mel = prior + self.residual_std * residual
         return (mel * self.mel_std + self.mel_mean) * frame_mask[:, :, None]
+
+
+def _branches(request: Condition | Sequence[Branch]) -> list[Branch]:
+    return [Branch(request, 1.0)] if isinstance(request, Condition) else list(request)
+
+
+def _as_long_as(velocity: Tensor, direction: Tensor, mask: Tensor) -> Tensor:
+    """Scale a direction [B, T, M] to the length of the velocity over the real frames; where it is zero it stays so."""
+    weight = mask[:, :, None].float()
+    direction = direction * weight
+    lengths = [(x * weight).flatten(1).norm(dim=1)[:, None, None] for x in (velocity, direction)]
+    return direction * (lengths[0] / lengths[1].clamp_min(1e-12))

@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from emotts.acoustic.condition import Condition, Keep
 from emotts.acoustic.flow import flow_loss, interpolate, sample_times, skip_scale
-from emotts.acoustic.model import AcousticModel, Condition, Keep
+from emotts.acoustic.model import AcousticModel
+from emotts.emotion.space import EmotionInput
 from emotts.layers import frame_to_token, lengths_to_mask
 from emotts.prosody import Prosody
 
@@ -83,6 +85,7 @@ def draw_dropout(condition: Condition, dropout: Dropout, generator: torch.Genera
     def kept(probability: float, *shape: int) -> Tensor:
         return (torch.rand((n, *shape), generator=generator) >= probability).to(condition.voice.device)
 
+    assert isinstance(condition.emotion, EmotionInput), "sums are for sampling"
     whole, label = kept(dropout.emotion), kept(dropout.label)
     dimensions = kept(dropout.dimension)[:, None] | kept(0.5, 3)
     emotion = condition.emotion.masked(whole & label, whole[:, None] & dimensions)

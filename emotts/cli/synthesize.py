@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotts.cli.check import check_facts, check_rows, speak_checked, wants_check
-from emotts.emotion.spec import parse_emotion
+from emotts.cli.controls import asked_emotion, control_options, write_prosody
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emotts.audio import AudioWriter
     from emotts.pipeline import EmoTTS
     from emotts.request import Request
-    from emotts.speech import Chunk
+    from emotts.speech import Chunk, Result
 
 STDOUT = "-"
 MAX_TEXT_BYTES = 10_000_000
@@ -41,7 +41,7 @@ def synthesize(arguments: argparse.Namespace) -> None:
         OSError: the output could not be written.
     """
     text = _read_text(arguments.text, arguments.text_file)
-    emotion = parse_emotion(arguments.emotion, arguments.arousal, arguments.valence, arguments.dominance)
+    emotion = asked_emotion(arguments)
     _check_output(arguments)
     _check_ranges(arguments)
     is_checked = wants_check(arguments)
@@ -59,6 +59,7 @@ def synthesize(arguments: argparse.Namespace) -> None:
         guidance=arguments.guidance,
         prosody_temperature=arguments.prosody_temperature,
         seed=arguments.seed,
+        **control_options(arguments),
     )
     if is_checked:
         _synthesize_checked(tts, text, request, arguments)
@@ -70,13 +71,11 @@ def synthesize(arguments: argparse.Namespace) -> None:
         for chunk in _show_progress(tts.speak(text, request), len(text)):
             output.write(chunk.waveform)
             n_samples += len(chunk.waveform)
-            if arguments.plot:
+            if arguments.plot or arguments.prosody_out:
                 kept.append(chunk)
     seconds = time.perf_counter() - started
-    if arguments.plot:
-        from emotts.plotting import plot_result
-
-        plot_result(join(kept, text, request, seconds), arguments.plot)
+    if kept:
+        _write_extras(join(kept, text, request, seconds), arguments)
     duration_s = n_samples / tts.sample_rate
     _report(Spoken(request, duration_s, seconds / duration_s, tts.sample_rate), arguments)
 
@@ -87,14 +86,21 @@ def _synthesize_checked(tts: "EmoTTS", text: str, request: "Request", arguments:
     result = outcome.result
     with _writer(arguments.output) as output:
         output.write(result.waveform)
-    if arguments.plot:
-        from emotts.plotting import plot_result
-
-        plot_result(result, arguments.plot)
+    _write_extras(result, arguments)
     spoken = Spoken(
         request, result.duration_s, result.rtf, result.sample_rate, check_rows(outcome, arguments), check_facts(outcome)
     )
     _report(spoken, arguments)
+
+
+def _write_extras(result: "Result", arguments: argparse.Namespace) -> None:
+    """Draw the picture and write the reading, if they are wanted."""
+    if arguments.plot:
+        from emotts.plotting import plot_result
+
+        plot_result(result, arguments.plot)
+    if arguments.prosody_out:
+        write_prosody(arguments.prosody_out, result)
 
 
 @dataclass(frozen=True)
@@ -205,6 +211,8 @@ def _check_output(arguments: argparse.Namespace) -> None:
 
         if Path(arguments.output).suffix.lower() not in FORMATS:
             raise ValueError(f"output must end in one of {', '.join(FORMATS)}, or be -; got {arguments.output!r}.")
+    if arguments.prosody_out:
+        check_writable(Path(arguments.prosody_out), "prosody-out", arguments.force)
     if arguments.plot:
         if Path(arguments.plot).suffix.lower() != ".png":
             raise ValueError(f"plot must end in .png; got {arguments.plot!r}.")
@@ -242,10 +250,24 @@ def _check_ranges(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be from {low:g} to {high:g}; got {value:g}.")
 
 
+def _understood(request: "Request") -> dict[str, str]:
+    """Return what recordings, directions and words became, and which words decided."""
+    asked = request.asked
+    if asked is None or not asked.sources or asked.auto is not None:
+        return {}
+    rows = {"understood as": str(request.emotion)}
+    if asked.words:
+        from emotts.emotion.words import describe
+
+        rows["deciding words"] = ", ".join(str(word) for word in describe(asked.words).deciding)
+    return rows
+
+
 def _report(spoken: Spoken, arguments: argparse.Namespace) -> None:
     rows = {
         "voice": spoken.request.voice,
-        "emotion asked": str(spoken.request.emotion),
+        "emotion asked": str(spoken.request.asked or spoken.request.emotion),
+        **_understood(spoken.request),
         "duration": f"{spoken.duration_s:.2f} s",
         "real-time factor": f"{spoken.rtf:.3f}",
         "seed": str(spoken.request.seed),
@@ -254,6 +276,8 @@ def _report(spoken: Spoken, arguments: argparse.Namespace) -> None:
     }
     if arguments.plot:
         rows["plot"] = arguments.plot
+    if arguments.prosody_out:
+        rows["reading"] = arguments.prosody_out
     for name, value in rows.items():
         print(f"{name:<20}{value}", file=sys.stderr)
     if arguments.json:

@@ -44,6 +44,21 @@ class EmotionInput:
         return EmotionInput(self.labels, torch.zeros_like(self.label_known), self.avd, torch.zeros_like(self.avd_known))
 
 
+@dataclass
+class EmotionSum:
+    """Several emotions whose embeddings are added, each times its weight."""
+
+    parts: list[EmotionInput]
+    weights: list[float]
+
+    def to(self, device: torch.device) -> "EmotionSum":
+        return EmotionSum([part.to(device) for part in self.parts], self.weights)
+
+    def forgotten(self) -> EmotionInput:
+        """Return the same shape with nothing known."""
+        return self.parts[0].forgotten()
+
+
 class EmotionSpace(nn.Module):
     """Map an EmotionInput to embeddings of the emotion space."""
 
@@ -55,8 +70,10 @@ class EmotionSpace(nn.Module):
             nn.Linear(n_features, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, dim)
         )
 
-    def forward(self, emotion: EmotionInput) -> Tensor:
+    def forward(self, emotion: EmotionInput | EmotionSum) -> Tensor:
         """Return the emotion embedding [B, N, E]."""
+        if isinstance(emotion, EmotionSum):
+            return torch.stack([w * self(x) for x, w in zip(emotion.parts, emotion.weights, strict=True)]).sum(dim=0)
         return self.network(self.features(emotion))
 
     def features(self, emotion: EmotionInput) -> Tensor:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from emotts.emotion.heard import Heard, Judge
 from emotts.emotion.labels import AVD_MEANS, DIMENSIONS
 from emotts.evaluation.measures import along
+from emotts.request import Options
 
 if TYPE_CHECKING:
     from emotts.metrics.prosody import ProsodyFeatures
@@ -72,7 +74,8 @@ class Knob:
     Attributes:
         name: as users know it. promise: what it should do, for the table.
         values: to sweep, in order.
-        request_of: maps a value to arguments of `EmoTTS.synthesize`.
+        request_of: maps a value to arguments of `EmoTTS.synthesize`; one that needs a recording or a reading to start from
+            takes a plain take as well.
         feature: what to look at in a take: a number, or for direction 0 an array.
         direction: 1 the feature rises with the value, -1 it falls, 0 any two values must differ.
         min_change: of the feature from the first value to the last; for direction 0, mean absolute difference of neighbours.
@@ -83,12 +86,20 @@ class Knob:
     name: str
     promise: str
     values: tuple[Any, ...]
-    request_of: Callable[[Any], dict[str, Any]]
+    request_of: Callable[[Any], dict[str, Any]] | Callable[[Any, Take], dict[str, Any]]
     feature: Callable[[Take], Any]
     direction: int
     min_change: float
     keeps_voice: bool = True
     parameter: str = ""
+
+    def take_at(self, value: Any, start: Take) -> Take:
+        """Return the take of a value; `start` is the plain one of the same text and voice."""
+        n_arguments = len(inspect.signature(self.request_of).parameters)
+        request_of: Callable[..., dict[str, Any]] = self.request_of
+        options = request_of(value) if n_arguments == 1 else request_of(value, start)
+        text = options.pop("text", None)
+        return start.again(**options) if text is None else replace(start, text=text).again(**options)
 
     def __post_init__(self) -> None:
         if self.direction not in (-1, 0, 1) or not self.min_change > 0.0:
@@ -114,7 +125,8 @@ def register(knob: Knob) -> Knob:
 
 def knobs_of(tts: "EmoTTS") -> list[Knob]:
     """Return the registered knobs that this model has; the voices to sweep are its own."""
-    known = inspect.signature(tts.synthesize).parameters
+    import_module("emotts.evaluation.knobs_steering")  # registers its own
+    known = {"text", *Options.__annotations__}
     names = tuple(card.name for card in tts.voices)
     knobs = [replace(knob, values=names) if knob.name == "voice" else knob for knob in KNOBS.values()]
     return [knob for knob in knobs if (knob.parameter or knob.name) in known and len(knob.values) > 1]

@@ -3,6 +3,7 @@
 A knob fails where its feature does not move by `min_change`, does not follow the values in order, or costs more than allowed.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,8 @@ SPARE_WORDS = 2  # so many more wrong words never fail a knob: few texts are spo
 MIN_SPEAKER_SIM = 0.70  # mean cosine with the neutral rendering of text and voice, at the knob's worst value
 
 CountWords = Callable[[np.ndarray, str], tuple[int, int]]  # waveform, text -> wrong words, words
+
+_MARKS = re.compile(r"\[[^\]]*\]|\*")  # spans and emphasis are not spoken
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,12 @@ class Bench:
         """The judge as it knows every voice of the places."""
         return {voice: acquaint(self.judge, self.tts, voice) for _, voice in self.places}
 
-    def sweep(self, values: Sequence[dict[str, Any]]) -> list[list[Take]]:
-        """Return the takes of every place [len(values)][len(places)]; none of a sweep is made twice, and none outlives it."""
+    def start(self) -> list[Take]:
+        """Return a plain take of every place; takes that come from it are not made twice, and go with it."""
         made: dict[str, Take] = {}
-        start = [
+        return [
             Take(self.tts, self.judges[v], self.embed, t, {"voice": v, "seed": self.seed}, made) for t, v in self.places
         ]
-        return [[take.again(**options) for take in start] for options in values]
 
 
 def places_for(voices: Sequence[str], is_quick: bool) -> list[tuple[str, str]]:
@@ -104,7 +106,7 @@ def verify(bench: Bench, knobs: Sequence[Knob], progress: Callable[[int, int], N
         knobs: what to sweep, see `knobs_of`.
         progress: called with (done, all) after every knob.
     """
-    (plain,) = bench.sweep([{}])
+    plain = bench.start()
     base = _wrong_words(bench, plain)
     verdicts = []
     for i, knob in enumerate(knobs):
@@ -115,7 +117,8 @@ def verify(bench: Bench, knobs: Sequence[Knob], progress: Callable[[int, int], N
 
 
 def _judge_knob(bench: Bench, knob: Knob, plain: Sequence[Take], base: tuple[int, int]) -> Verdict:
-    takes = bench.sweep([knob.request_of(value) for value in knob.values])
+    start = bench.start()
+    takes = [[knob.take_at(value, take) for take in start] for value in knob.values]  # [values][places]
     features = [[knob.feature(take) for take in row] for row in takes]  # [values][places]
     order = None
     if knob.direction:
@@ -161,5 +164,5 @@ def _wrong_words(bench: Bench, takes: Sequence[Take]) -> tuple[int, int]:
     """Return how many words of takes are wrong, and how many there are; none where words are not counted."""
     if bench.count_words is None:
         return 0, 0
-    counts = [bench.count_words(take.result.waveform, take.text) for take in takes]
+    counts = [bench.count_words(take.result.waveform, _MARKS.sub("", take.text)) for take in takes]
     return sum(wrong for wrong, _ in counts), sum(words for _, words in counts)

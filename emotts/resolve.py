@@ -1,0 +1,118 @@
+"""From what a user may write to what the model can be told: recordings, direction files and words become labels and dimensions.
+
+Comes in: any EmotionSpec. Goes out: one with label or mixture, dimensions, refused labels and `auto` alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from emotts.emotion.coordinates import clipped, coordinates_of_spec, spec_at
+from emotts.emotion.heard import Judge
+from emotts.emotion.labels import LABEL_INDEX, LABELS, MAX_INTENSITY
+from emotts.emotion.spec import EmotionSpec, parse_emotion
+from emotts.emotion.timeline import read_timeline
+from emotts.intonation import intonation_of
+from emotts.prosody_edit import from_json
+from emotts.word_times import read_word_times
+
+if TYPE_CHECKING:
+    from emotts.emotion.listening import RecognizerJudge
+
+
+class Resolver:
+    """Hears recordings with the recogniser, which it loads when the first one is given."""
+
+    @cached_property
+    def recognizer(self) -> "RecognizerJudge":
+        from emotts.emotion.listening import RecognizerJudge
+        from emotts.judges import load_judge
+
+        with torch.inference_mode(False):  # its gradients are wanted, even if a synthesis is what asks first
+            judge = load_judge("recognizer")
+        assert isinstance(judge, RecognizerJudge)
+        return judge
+
+    def plain(self, spec: EmotionSpec, like_neutral: Sequence[str | Path] = ()) -> EmotionSpec:
+        """Return the specification in labels and dimensions.
+
+        Args:
+            spec: as parsed. A label, what the words say, the recordings and the directions are added up; then axes are erased; a
+                dimension that is given has the last word.
+            like_neutral: neutral recordings of the speaker whom the `like` recordings hold.
+
+        Raises:
+            ValueError, FileNotFoundError: a file that is missing or not what it should be, or words that are not known.
+        """
+        if like_neutral and not spec.like:
+            raise ValueError("like_neutral describes the speaker of like= recordings; the emotion has none.")
+        if not (spec.words or spec.like or spec.directions or spec.erase):
+            return spec
+        place = coordinates_of_spec(spec)
+        if spec.words is not None:
+            from emotts.emotion.words import describe
+
+            place = place + coordinates_of_spec(describe(spec.words).spec)
+        if spec.like:
+            from emotts.emotion.direction import like_recordings
+
+            judge = self._judge(like_neutral)
+            heard = [judge.hear(*_read(path)) for path, _ in spec.like]
+            place = place + like_recordings(heard, [strength for _, strength in spec.like])
+        if spec.directions or spec.erase:
+            from emotts.emotion.direction import add, erase, load_direction
+
+            for path, strength in spec.directions:
+                place = add(place, load_direction(path), strength)
+            for path in spec.erase:
+                place = erase(place, load_direction(path))
+        place[[LABEL_INDEX[name] for name, _ in spec.away]] = 0.0
+        place = clipped(place)
+        weights = place[: len(LABELS)]  # a view
+        weights *= min(1.0, MAX_INTENSITY / max(float(weights.sum()), 1e-9))
+        found = spec_at(place)
+        return parse_emotion(replace(found, away=spec.away), **spec.dimensions)
+
+    def _judge(self, neutral: Sequence[str | Path]) -> Judge:
+        return self.recognizer.with_reference([_read(path) for path in neutral]) if neutral else self.recognizer
+
+
+def _read(path: str | Path) -> tuple[np.ndarray, int]:
+    from emotts.audio import SPEC, load_audio
+
+    return load_audio(path), SPEC.sample_rate
+
+
+def read_files(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with their files read: word_times, timeline, prosody (as `sheets`) and intonation.
+
+    Raises:
+        ValueError, FileNotFoundError: a file that is missing or not what it should be.
+    """
+    found = dict(options)
+    if "word_times" in found:
+        times = found["word_times"]
+        found["word_times"] = tuple(read_word_times(times) if isinstance(times, str | Path) else times)
+    if isinstance(found.get("timeline"), str | Path):
+        found["timeline"] = read_timeline(found["timeline"])
+    if "prosody" in found:
+        sheets = found.pop("prosody")
+        found["sheets"] = tuple(from_json(_text_of(sheets)) if isinstance(sheets, str | Path) else sheets)
+    if isinstance(found.get("intonation"), str | Path):
+        found["intonation"] = intonation_of(*_read(found["intonation"]))
+    return found
+
+
+def _text_of(source: str | Path) -> str:
+    """Return JSON as it is, or read from the file that the text names."""
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        return source
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"prosody file {str(path)!r} does not exist; write one with --prosody-out.")
+    return path.read_text(encoding="utf-8")
