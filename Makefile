@@ -51,8 +51,8 @@ clean:
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print | xargs rm -rf
 
 $(VENV)/.speak: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
-	{ echo 'emotts needs Python 3.10 to 3.13; got "$(PYTHON)". Try: make $(MAKECMDGOALS) PYTHON=python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	{ echo 'emotts needs Python 3.11 to 3.13; got "$(PYTHON)". Try: make $(MAKECMDGOALS) PYTHON=python3.11' >&2; exit 1; }
 	@test -x $(BIN)/pip || { $(PYTHON) -m venv $(VENV) >$(VENV).log 2>&1 && rm $(VENV).log; } || \
 	{ rm -rf $(VENV); cat $(VENV).log; rm $(VENV).log; \
 	echo 'The environment could not be made. On Debian: apt install python3-venv. Then run make again.' >&2; exit 1; }

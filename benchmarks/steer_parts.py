@@ -13,7 +13,6 @@ from emotts.evaluation.measures import along, leak_matrix, neighbour_pairs
 from emotts.judges import load_judge
 from emotts.metrics.statistics import pearson, spearman
 from emotts.reference import neutral_speech
-from emotts.speech import Result
 
 EMOTIONS = tuple(name for name in LABELS if name != "neutral")
 INTENSITIES = (0.25, 0.5, 0.75, 1.0)
@@ -250,28 +249,17 @@ def timing(bench: Bench) -> list[Figure]:
         plain = bench.say(text, voice, emotion=emotion)
         wanted = round(plain.duration_s * float(random.uniform(0.7, 1.4)), 3)
         whole.append(abs(bench.say(text, voice, emotion=emotion, duration=wanted).duration_s - wanted))
-        spans = word_spans(plain)
         moved, end = [], 0.1
-        for word, start_s, end_s in spans:
+        for spoken in plain.word_times:
             begin = end + float(random.uniform(0.0, 0.06))
-            end = begin + (end_s - start_s) * float(random.uniform(0.8, 1.3))
+            end = begin + (spoken.end_s - spoken.start_s) * float(random.uniform(0.8, 1.3))
             moved.append(WordTime("", begin, end))
-        reached = word_spans(bench.say(text, voice, emotion=emotion, word_times=moved))
-        for time, (_, start_s, end_s) in zip(moved, reached, strict=True):
-            borders += [abs(time.start_s - start_s), abs(time.end_s - end_s)]
+        reached = bench.say(text, voice, emotion=emotion, word_times=moved).word_times
+        for asked, given in zip(moved, reached, strict=True):
+            borders += [abs(asked.start_s - given.start_s), abs(asked.end_s - given.end_s)]
     return [
         most("duration of the whole", "largest error", 1000 * max(whole), 11.0, len(whole), " ms"),
         most("times of words", "largest error of a border", 1000 * max(borders), 11.0, len(borders), " ms"),
-    ]
-
-
-def word_spans(result: Result) -> list[tuple[str, float, float]]:
-    """Return every word with its start and end in seconds."""
-    ends = np.cumsum(result.durations) / 93.75
-    starts = ends - np.asarray(result.durations) / 93.75
-    numbers = np.asarray(result.words)
-    return [
-        (str(n), float(starts[numbers == n][0]), float(ends[numbers == n][-1])) for n in range(int(numbers.max()) + 1)
     ]
 
 

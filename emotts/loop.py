@@ -136,7 +136,9 @@ def steer(
         )
     target = _as_array(asked_place(asked or request.emotion))
     if not np.isfinite(target).any() or request.timeline is not None:
-        raise ValueError("a tolerance needs one emotion for the whole; got auto or a time line. Name a label or a dimension.")
+        raise ValueError(
+            "a tolerance needs one emotion for the whole; got auto or a time line. Name a label or a dimension."
+        )
     slope = np.eye(3) * START_SLOPE
     tries: list[Try] = []
     place, seed = target, request.seed  # the first try takes the request as it is

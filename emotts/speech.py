@@ -13,6 +13,7 @@ from emotts.audio import LOG_FLOOR, SPEC, save_audio
 from emotts.emotion.spec import EmotionSpec
 from emotts.prosody_edit import ProsodySheet
 from emotts.request import Request
+from emotts.word_times import WordTime
 
 LIMIT_KNEE = 0.85  # waveforms above this amplitude are bent towards 1 in place of being clipped
 FADE_S = 0.004
@@ -63,6 +64,17 @@ class Result:
     def duration_s(self) -> float:
         """Length of the waveform in seconds."""
         return len(self.waveform) / self.sample_rate
+
+    @property
+    def word_times(self) -> list[WordTime]:
+        """When each word is spoken, in seconds; what `word_times` of a request takes. The words themselves are left empty."""
+        ends = np.cumsum(self.durations) / SPEC.frame_rate
+        starts = ends - np.asarray(self.durations) / SPEC.frame_rate
+        words = np.asarray(self.words)
+        return [
+            WordTime("", float(starts[words == n][0]), float(ends[words == n][-1]))
+            for n in range(1 + max(self.words, default=-1))
+        ]
 
     def save(self, path: str | Path) -> None:
         """Write the waveform as wav, flac, ogg or mp3, by suffix."""

@@ -3,6 +3,7 @@
 The voices' descriptions and licences come from the teachers that spoke them.
 """
 
+import json
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,11 @@ def keep_voices(model: AcousticModel, names: list[str]) -> None:
         model.voices.mean_log_f0.copy_(old.mean_log_f0[rows])
 
 
+def read_curves(path: str | None) -> dict[str, list[list[float]]]:
+    """Return the points (asked, told) of each label that recipes/calibrate_intensity.py wrote; none without a file."""
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+
+
 @hydra.main(version_base="1.3", config_path="../conf", config_name="bundle")
 def main(config: DictConfig) -> None:
     modules, trained = {}, {}
@@ -49,6 +55,7 @@ def main(config: DictConfig) -> None:
         "commit": commit,
         "training": trained,
         "level_db": {name: float(level) for name, level in (config.level_db or {}).items()},
+        "intensity_curves": read_curves(config.intensity_curves),
         "default_voice": config.default_voice,
         "default_steps": config.default_steps,
         "default_temperature": config.default_temperature,

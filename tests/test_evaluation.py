@@ -15,7 +15,7 @@ from test_dataset import write_corpus
 
 from emotts.cli import evaluate as command
 from emotts.emotion.labels import AVD_MEANS, DIMENSIONS, LABELS
-from emotts.evaluation import grid, listen, measures
+from emotts.evaluation import grid, knobs, listen, measures
 from emotts.evaluation.grid import CHEERFUL, MOURNFUL, TEXTS, Suite, make_grid, spread_voices, suite_named
 from emotts.evaluation.listen import pack, unpack
 from emotts.evaluation.report import make_clips, render
@@ -428,12 +428,18 @@ def test_the_command_writes_three_files_and_prints_the_targets(
     monkeypatch.setattr(listen, "load_listener", lambda found: echo_listener(list(found)))
     monkeypatch.setattr(EmoTTS, "from_pretrained", classmethod(lambda *_: EchoTTS()))
     monkeypatch.setitem(grid.SIZES, "quick", MINI)
+    monkeypatch.setattr(knobs, "knobs_of", lambda tts: [knobs.KNOBS[name] for name in ("arousal", "speed", "seed")])
     out = tmp_path / "out"
     command.evaluate(settings(out=str(out), checkpoint=str(tmp_path / "weights")))
     printed = capsys.readouterr().out
     assert "arousal: Spearman" in printed and "at least 0.85: met" in printed and str(out / "report.html") in printed
     assert {path.name for path in out.iterdir()} == {"results.jsonl", "report.json", "report.html"}
     report = json.loads((out / "report.json").read_text())
+    assert [control["name"] for control in report["controls"]] == ["arousal", "speed", "seed"]
+    assert (
+        report["controls"][0]["means"] == sorted(report["controls"][0]["means"]) and not report["controls"][2]["means"]
+    )
+    assert "Every control" in (out / "report.html").read_text()
     assert report["judges"] == JUDGES and report["n_utterances"]["emotts"] == len(
         (out / RESULTS).read_text().splitlines()
     )

@@ -30,7 +30,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # files of their own in the room of another: the F0 tracker, the pictures of what was heard
-ONE_ROOM = {"pitch": "audio", "plotting_heard": "plotting", "prosody_edit": "timing", "word_times": "timing", "intonation": "timing"}
+ONE_ROOM = {
+    "pitch": "audio", "plotting_heard": "plotting", "prosody_edit": "timing", "word_times": "timing", "intonation": "timing",
+}  # fmt: skip
 
 # library -> where it may be imported (paths from the root)
 CONFINED = {
@@ -61,7 +63,11 @@ def room_of(module: str) -> str | None:
     if parts[1] in ("EmoTTS", "Result"):  # public names that the package takes from there
         return "pipeline"
     if parts[1] == "acoustic":
-        return "acoustic.model" if parts[2:3] and parts[2] in ("model", "objective", "condition", "blend") else "acoustic.flow"
+        return (
+            "acoustic.model"
+            if parts[2:3] and parts[2] in ("model", "objective", "condition", "blend")
+            else "acoustic.flow"
+        )
     return ONE_ROOM.get(parts[1], parts[1])
 
 

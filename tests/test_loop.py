@@ -19,7 +19,9 @@ CROOKED = [[0.55, 0.1, 0.15], [0.0, 0.5, -0.1], [0.1, 0.0, 0.6]]  # asks of 1 ar
 
 def test_what_is_asked_includes_the_usual_place_of_a_label() -> None:
     request = EchoTTS().request
-    assert asked_place(request(emotion="angry:0.5").emotion) == pytest.approx(tuple(0.5 * m for m in AVD_MEANS["angry"]))
+    assert asked_place(request(emotion="angry:0.5").emotion) == pytest.approx(
+        tuple(0.5 * m for m in AVD_MEANS["angry"])
+    )
     assert asked_place(request("angry", arousal=-0.2).emotion)[0] == pytest.approx(-0.2)
     assert asked_place(request(valence=0.5).emotion) == (None, pytest.approx(0.5), None)
 
@@ -74,7 +76,8 @@ def test_what_cannot_be_reached_is_admitted_and_the_nearest_try_returned() -> No
 
 def test_the_same_arguments_give_the_same_speech() -> None:
     first, again = (
-        steer(EchoTTS(CROOKED), TEXT, EchoTTS().request(emotion="fearful", seed=9), STEERING, REPORTING, 0.02) for _ in range(2)
+        steer(EchoTTS(CROOKED), TEXT, EchoTTS().request(emotion="fearful", seed=9), STEERING, REPORTING, 0.02)
+        for _ in range(2)
     )
     assert np.array_equal(first.result.waveform, again.result.waveform)
     assert [t.request for t in first.tries] == [t.request for t in again.tries]

@@ -61,6 +61,14 @@ def _run(arguments: argparse.Namespace) -> int:
         from emotts.cli.recognize import recognize
 
         return recognize(arguments)
+    elif arguments.command == "direction":
+        from emotts.cli.direction import direction
+
+        direction(arguments)
+    elif arguments.command == "batch":
+        from emotts.cli.batch import batch
+
+        return batch(arguments)
     elif arguments.command in ("evaluate", "verify"):
         from emotts.cli import evaluate
 
@@ -107,8 +115,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="emotts", description="Emotional speech, spoken and measured.", epilog=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"emotts {__version__}")
-    from emotts.cli import evaluate, recognize
+    from emotts.cli import batch, direction, evaluate, recognize
     from emotts.cli.check import add_check_options
+    from emotts.cli.controls import add_control_options
 
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
@@ -117,8 +126,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     speak.set_defaults(command="synthesize")
     _add_synthesis_options(speak)
+    add_control_options(speak)
     add_check_options(speak)
     _add_model_options(speak)
+    _add_model_options(batch.add_parser(commands))
+    direction.add_parser(commands)
     recognize.add_parser(commands)
     for name, text, add_options in (
         ("evaluate", "speak a grid, let the judges hear it, write a report", evaluate.add_evaluate_options),
@@ -151,7 +163,7 @@ def _add_synthesis_options(parser: argparse.ArgumentParser) -> None:
 
     how = parser.add_argument_group("how to say it")
     how.add_argument("--voice", metavar="NAME", help="a name that `emotts voices` lists")
-    how.add_argument("--emotion", metavar="SPEC", help="label[:intensity], such as happy:0.8; see `emotts emotions`")
+    how.add_argument("--emotion", metavar="SPEC", help="such as happy:0.8, happy+sad:0.4, 'weary but proud', auto")
     how.add_argument("--arousal", type=_number, metavar="A", help="calm -1 to agitated 1")
     how.add_argument("--valence", type=_number, metavar="V", help="unpleasant -1 to pleasant 1")
     how.add_argument("--dominance", type=_number, metavar="D", help="submissive -1 to dominant 1")

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emotts.evaluation.listen import Listener
     from emotts.evaluation.verify import Verdict
+    from emotts.pipeline import EmoTTS
+    from emotts.reference import LearningJudge
 
 DEFAULT_OUT = "runs/evaluation"
 STEERING, INDEPENDENT = "recognizer", "features"
@@ -111,12 +114,28 @@ def write_report(
         "judges": names,
         "corpus": None if corpus is None else str(corpus),
         **summarise(rows, names),
+        "controls": turn_controls(tts, judges[-1], listener, suite == "quick", seed),
     }
     clips = make_clips(tts, rows, names[-1])
     report["seconds"] = round(time.monotonic() - started, 1)
     write_atomically(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     write_atomically(out / "report.html", render(report, rows, clips))
     return report
+
+
+def turn_controls(
+    tts: "EmoTTS", judge: "LearningJudge", listener: "Listener", is_quick: bool, seed: int
+) -> list[dict[str, Any]]:
+    """Turn every registered control and return its verdict, words left out; one place for a quick suite, eight else."""
+    from emotts.evaluation.knobs import knobs_of
+    from emotts.evaluation.run import show_progress
+    from emotts.evaluation.verify import Bench, places_for
+    from emotts.evaluation.verify import verify as run_knobs
+
+    places = places_for([card.name for card in tts.voices], is_quick)
+    bench = Bench(tts, judge, listener.speaker, None, places[:1] if is_quick else places, seed)
+    verdicts = run_knobs(bench, knobs_of(tts), show_progress("controls"))
+    return [{**asdict(verdict), "values": [str(value) for value in verdict.values]} for verdict in verdicts]
 
 
 def verify(arguments: argparse.Namespace) -> None:

@@ -78,7 +78,9 @@ def track_along(coordinates: Array, even: Evenness = as_asked) -> Track:
     given = np.where(is_known, coordinates, 0.0)
     weights = np.stack([_even(row, even) for row in np.clip(given[:, : len(LABELS)], 0.0, MAX_INTENSITY)])
     avd = np.clip(given[:, len(LABELS) :], -1.0, 1.0)
-    return Track(weights, np.atleast_1d(is_known[:, : len(LABELS)].all(axis=1)), avd, is_known[:, len(LABELS) :])
+    return Track(
+        weights, np.all(is_known[:, : len(LABELS)], axis=1, keepdims=True)[:, 0], avd, is_known[:, len(LABELS) :]
+    )
 
 
 def _weights(spec: EmotionSpec) -> Array:

@@ -118,3 +118,21 @@ def _plot(inside: str, what: str) -> str:
 def _svg(inside: str, width: float, height: float, what: str) -> str:
     label = html.escape(what, quote=True)
     return f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{label}">{inside}</svg>'
+
+
+def rising(means: Sequence[float], values: Sequence[str], what: str) -> str:
+    """Draw what a control moves against its values, each at an equal distance, the lowest mean at the bottom.
+
+    Args:
+        means: N numbers. values: N texts. what: said to who cannot see the picture.
+    """
+    width, height, edge = 180.0, 64.0, 8.0
+    low, high = min(means), max(means)
+    x = np.linspace(edge, width - edge, len(means))
+    y = height - edge - (np.asarray(means) - low) / max(high - low, 1e-9) * (height - 2 * edge)
+    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    dots = "".join(
+        f'<circle cx="{a:.1f}" cy="{b:.1f}" r="4"><title>{html.escape(value)}: {mean:.3g}</title></circle>'
+        for a, b, mean, value in zip(x, y, means, values, strict=True)
+    )
+    return _svg(f'<polyline class="v" points="{line}"/>{dots}', width, height, what)

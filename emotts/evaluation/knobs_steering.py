@@ -59,20 +59,13 @@ def _like_neutral(is_told: bool, take: Take) -> dict[str, Any]:
 
 def _word_times(delay_s: float, take: Take) -> dict[str, Any]:
     """Ask for every word as spoken plainly, all of them later by `delay_s`."""
-    result = take.result
-    ends = np.cumsum(result.durations) / SPEC.frame_rate
-    starts = ends - np.asarray(result.durations) / SPEC.frame_rate
-    words = np.asarray(result.words)
-    shift = 0.1 + delay_s - starts[words == 0][0]
-    times = [
-        WordTime("", starts[words == n][0] + shift, ends[words == n][-1] + shift) for n in range(words.max() + 1)
-    ]
-    return {"word_times": times}
+    times = take.result.word_times
+    shift = 0.1 + delay_s - times[0].start_s
+    return {"word_times": [WordTime("", time.start_s + shift, time.end_s + shift) for time in times]}
 
 
 def _first_word_s(take: Take) -> float:
-    words = np.asarray(take.result.words)
-    return float(np.cumsum(take.result.durations)[np.flatnonzero(words == 0)[0] - 1] / SPEC.frame_rate)
+    return take.result.word_times[0].start_s
 
 
 def _raised(factor: float, take: Take) -> dict[str, Any]:
@@ -150,8 +143,8 @@ for _knob in (
     Knob("duration", "it lasts as long as asked", (0.8, 1.0, 1.3), lambda v, take: {"duration": v * take.result.duration_s},
          lambda take: take.result.duration_s, 1, 0.4),
     Knob("word_times", "the first word begins later", (0.1, 0.3, 0.6), _word_times, _first_word_s, 1, 0.45),
-    Knob("prosody", "mean F0 rises as the sheet says, in semitones", (0.9, 1.0, 1.12), _raised, lambda take: take.prosody.f0_mean_st,
-         1, 2.0),
+    Knob("prosody", "mean F0 rises as the sheet says, in semitones", (0.9, 1.0, 1.12), _raised,
+         lambda take: take.prosody.f0_mean_st, 1, 2.0),
     Knob("intonation", "the melody follows the recording", (0.0, 0.5, 1.0), _surprised_melody, _likeness_of_melody, 1, 0.1),
     Knob("intonation_weight", "the melody follows the recording", (0.0, 0.5, 1.0), _surprised_melody, _likeness_of_melody, 1, 0.1),
     Knob("mixing", "each way of mixing sounds its own", ("joint", "embedding", "velocity", "schedule"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from emotts.emotion.labels import DIMENSIONS, LABELS
 from emotts.evaluation.charts import confusion_matrix, curves, scatter
+from emotts.evaluation.controls import controls_section
 from emotts.evaluation.grid import Cell
 from emotts.evaluation.page import page
 from emotts.evaluation.rows import Row, has_judge, is_emotional, is_neutral, is_placed
@@ -63,6 +64,7 @@ def render(report: Mapping[str, Any], rows: Sequence[Row], clips: Mapping[str, S
             '<div class="wide">' + "".join(_confusion(report["confusion"][j], j) for j in judges) + "</div>",
             _labels(report["labels"], judges),
         ),
+        _controls(report.get("controls", ())),
         _section("Listen", "Asked, and what each judge heard: arousal, valence, dominance.", _clips(clips, judges)),
         _section(
             "All measures",
@@ -152,6 +154,17 @@ def _head(report: Mapping[str, Any]) -> str:
         f"judges: {', '.join(report['judges'])} (the last is independent: it never steers and never selects)",
     ]
     return f"<h1>emotts: what was asked, what was heard</h1><p>{_escape('; '.join(facts))}</p>"
+
+
+def _controls(controls: Sequence[Mapping[str, Any]]) -> str:
+    if not controls:
+        return ""
+    return _section(
+        "Every control",
+        "Each registered control turned through its values, others at rest: what it promises, whether it did, by the judge that "
+        "never steers or by the signal itself.",
+        f'<div class="tiles">{controls_section(controls)}</div>',
+    )
 
 
 def _tiles(table: Sequence[Mapping[str, Any]]) -> str:

@@ -42,6 +42,7 @@ class Verdict:
         lost_words: the same as a number of words.
         speaker_sim: lowest mean cosine over the values, None where the knob may change the voice.
         problems: why it fails; empty where it passes.
+        means: of the feature at each value over all places; empty for direction 0.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Verdict:
     lost_words: int
     speaker_sim: float | None
     problems: tuple[str, ...]
+    means: tuple[float, ...] = ()
 
     @property
     def is_passed(self) -> bool:
@@ -121,8 +123,10 @@ def _judge_knob(bench: Bench, knob: Knob, plain: Sequence[Take], base: tuple[int
     takes = [[knob.take_at(value, take) for take in start] for value in knob.values]  # [values][places]
     features = [[knob.feature(take) for take in row] for row in takes]  # [values][places]
     order = None
+    means: tuple[float, ...] = ()
     if knob.direction:
         table = np.array(features, np.float64)
+        means = tuple(round(float(mean), 4) for mean in table.mean(axis=1))
         change = knob.direction * float(np.mean(table[-1] - table[0]))
         ranks = np.arange(len(knob.values))
         order = knob.direction * float(np.mean([spearman(ranks, table[:, j]) for j in range(table.shape[1])]))
@@ -146,7 +150,8 @@ def _judge_knob(bench: Bench, knob: Knob, plain: Sequence[Take], base: tuple[int
     if similarity is not None and similarity < MIN_SPEAKER_SIM:
         problems.append(f"leaves speaker similarity {similarity:.2f}, needs {MIN_SPEAKER_SIM:g}")
     return Verdict(
-        knob.name, knob.promise, knob.values, change, knob.min_change, order, word_errors, lost_words, similarity, tuple(problems)
+        knob.name, knob.promise, knob.values, change, knob.min_change, order, word_errors, lost_words, similarity, tuple(problems),
+        means,
     )  # fmt: skip
 
 
