@@ -126,7 +126,7 @@ class EmoTTS:
         if voice not in self.acoustic.voices.names:
             raise ValueError(unknown_voice(voice, self.acoustic.voices.names))
         asked = parse_emotion(given.pop("emotion", None), *(given.pop(name, None) for name in DIMENSIONS))
-        emotion = self.resolver.plain(asked, given.pop("like_neutral", ()))
+        emotion = self.resolver.plain(asked, given.pop("like_neutral", ()), given.pop("norms", None))
         return Request(**self.defaults | read_files(given) | {"emotion": emotion, "asked": asked, "voice": voice})
 
     @property

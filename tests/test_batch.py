@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Unpack
 
 import numpy as np
@@ -89,6 +88,17 @@ def audio(folder: str = "out") -> dict[str, bytes]:
 
 
 # Tables
+
+
+@pytest.mark.parametrize(
+    "text", ["[sad:.3]I waited.[/] [angry]You never came!", "This is *very* good. [pause 300ms] Yes."]
+)
+def test_marks_in_a_text_pass_the_check(text: str) -> None:
+    checker = Checker(option_kinds(NoiseTTS.synthesize), ["heart"])
+    checker.text(text, "row 1")
+    assert checker.problems == []
+    checker.text("[hapy:0.5]Yes.[/]", "row 1")
+    assert "hapy" in str(checker.problems)
 
 
 def test_rows_become_files_and_results(tts: NoiseTTS, capsys: pytest.CaptureFixture[str]) -> None:
@@ -466,9 +476,7 @@ def script_of(text: str):
     return script
 
 
-def test_a_script_is_read_as_written(tts: NoiseTTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    described = SimpleNamespace(describe=lambda words: SimpleNamespace(spec=EmotionSpec("happy", 0.2)))
-    monkeypatch.setitem(sys.modules, "emotts.emotion.words", described)
+def test_a_script_is_read_as_written(tts: NoiseTTS) -> None:
     script = script_of(STORY)
     assert [(turn.speaker, turn.text) for turn in script.turns] == [
         ("ANNA", "Good morning."),

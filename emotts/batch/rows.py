@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 from emotts.emotion.direction import load_direction
 from emotts.emotion.labels import DIMENSIONS
+from emotts.emotion.spans import read_span
 from emotts.emotion.spec import EmotionSpec, parse_emotion
 from emotts.request import Request, check_range, unknown_voice
 from emotts.resolve import read_files
@@ -25,7 +26,7 @@ MAX_ROWS = 100_000
 MAX_TEXT_CHARS = 1_000_000
 SHOWN_PROBLEMS = 20
 KINDS = frozenset({"bool", "int", "float", "str"})
-RECORDINGS = ("intonation", "like_neutral")  # listening to them takes too long for a check
+RECORDINGS = ("intonation", "like_neutral", "norms")  # reading them takes too long for a check
 NOT_OF_READING = ("emotion", "voice", *DIMENSIONS, *RECORDINGS)
 LIST = "list"  # of texts: recordings
 LISTS = ("Sequence[str", "collections.abc.Sequence[str")  # how their annotations begin
@@ -176,7 +177,7 @@ class Checker:
             self.complain(place, "is not valid Unicode (half a surrogate pair); write it again as UTF-8.")
         else:
             try:
-                parse_markup(text)
+                parse_markup(text, read_span=read_span)
             except ValueError as error:
                 self.complain(place, error)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from emotts.speech import Result
 
 NAMES = (
-    "timeline", "duration", "word_times", "prosody", "intonation", "intonation_weight", "like_neutral", "mixing",
+    "norms", "timeline", "duration", "word_times", "prosody", "intonation", "intonation_weight", "like_neutral", "mixing",
     "speaker_guidance", "content_guidance", "classifier", "classifier_away",
 )  # fmt: skip
 
@@ -28,6 +28,7 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
     feeling.add_argument(
         "--like-neutral", nargs="+", metavar="FILE", help="neutral recordings of the speaker of a like= recording"
     )
+    feeling.add_argument("--norms", metavar="FILE", help="NRC-VAD or Warriner norms for described words")
     feeling.add_argument("--mixing", metavar="HOW", help="joint (default), embedding, velocity or schedule")
     feeling.add_argument("--speaker-guidance", type=_number, metavar="G", help="above 1 exaggerates the voice")
     feeling.add_argument("--content-guidance", type=_number, metavar="G", help="above 1 exaggerates the articulation")

@@ -77,7 +77,8 @@ def synthesize(arguments: argparse.Namespace) -> None:
     if kept:
         _write_extras(join(kept, text, request, seconds), arguments)
     duration_s = n_samples / tts.sample_rate
-    _report(Spoken(request, duration_s, seconds / duration_s, tts.sample_rate), arguments)
+    meant = understood(tts, request, arguments.norms)
+    _report(Spoken(request, duration_s, seconds / duration_s, tts.sample_rate, meant), arguments)
 
 
 def _synthesize_checked(tts: "EmoTTS", text: str, request: "Request", arguments: argparse.Namespace) -> None:
@@ -88,7 +89,13 @@ def _synthesize_checked(tts: "EmoTTS", text: str, request: "Request", arguments:
         output.write(result.waveform)
     _write_extras(result, arguments)
     spoken = Spoken(
-        request, result.duration_s, result.rtf, result.sample_rate, check_rows(outcome, arguments), check_facts(outcome)
+        request,
+        result.duration_s,
+        result.rtf,
+        result.sample_rate,
+        understood(tts, request, arguments.norms),
+        check_rows(outcome, arguments),
+        check_facts(outcome),
     )
     _report(spoken, arguments)
 
@@ -105,12 +112,13 @@ def _write_extras(result: "Result", arguments: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What the report tells; rows and facts are those of the closed loop, for people and for --json."""
+    """What the report tells; `understood` of the emotion, rows and facts of the closed loop, for people and for --json."""
 
     request: "Request"
     duration_s: float
     rtf: float
     sample_rate: int
+    understood: dict[str, str] = field(default_factory=dict)
     rows: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -250,16 +258,14 @@ def _check_ranges(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be from {low:g} to {high:g}; got {value:g}.")
 
 
-def _understood(request: "Request") -> dict[str, str]:
+def understood(tts: "EmoTTS", request: "Request", norms: str | None) -> dict[str, str]:
     """Return what recordings, directions and words became, and which words decided."""
     asked = request.asked
     if asked is None or not asked.sources or asked.auto is not None:
         return {}
     rows = {"understood as": str(request.emotion)}
     if asked.words:
-        from emotts.emotion.words import describe
-
-        rows["deciding words"] = ", ".join(str(word) for word in describe(asked.words).deciding)
+        rows["deciding words"] = ", ".join(tts.resolver.describe(asked.words, norms).deciding)
     return rows
 
 
@@ -267,7 +273,7 @@ def _report(spoken: Spoken, arguments: argparse.Namespace) -> None:
     rows = {
         "voice": spoken.request.voice,
         "emotion asked": str(spoken.request.asked or spoken.request.emotion),
-        **_understood(spoken.request),
+        **spoken.understood,
         "duration": f"{spoken.duration_s:.2f} s",
         "real-time factor": f"{spoken.rtf:.3f}",
         "seed": str(spoken.request.seed),

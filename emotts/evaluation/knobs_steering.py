@@ -40,6 +40,12 @@ def _file_of(take: Take, **options: Any) -> Path:
     return path
 
 
+def _norms(arousal: float) -> dict[str, Any]:
+    path = Path(tempfile.mkdtemp(prefix="emotts-knob-")) / "norms.txt"
+    path.write_text(f"furious\t0.5\t{0.5 + 0.5 * arousal:g}\t0.5\n", encoding="utf-8")
+    return {"emotion": '"furious"', "norms": path}
+
+
 def _direction_to(label: str) -> Path:
     vector = coordinates_of_spec(parse_emotion(label))
     path = Path(tempfile.mkdtemp(prefix="emotts-knob-")) / f"{label}.safetensors"
@@ -122,6 +128,7 @@ for _knob in (
          lambda v: {"emotion": f"happy:0.8-excited:{v:g}"}, lambda take: _towards("excited", take), -1, 0.15, parameter="emotion"),
     Knob("words", "descriptions of growing anger: heard anger rises", ("barely annoyed", "angry", "absolutely furious"),
          lambda v: {"emotion": f'"{v}"'}, lambda take: _towards("angry", take), 1, 0.2, parameter="emotion"),
+    Knob("norms", "a user's norms decide what a word means", (-0.8, 0.8), _norms, lambda take: take.heard.avd[0], 1, 0.3),
     Knob("auto", "a cheerful text sounds more so", (0.0, 0.7, 1.4), lambda v: {"emotion": f"auto:{v:g}", "text": CHEERFUL},
          lambda take: _towards("happy", take), 1, 0.2, parameter="emotion"),
     Knob("like", "the feeling of an excited recording is heard", (0.0, 0.5, 1.0), _like, lambda take: _towards("excited", take),
