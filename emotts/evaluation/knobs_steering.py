@@ -17,11 +17,12 @@ from emotts.emotion.labels import AVD_MEANS
 from emotts.emotion.spec import parse_emotion
 from emotts.evaluation.knobs import EMOTION, Knob, Take, register
 from emotts.evaluation.measures import along
-from emotts.intonation import intonation_of
+from emotts.intonation import Intonation, intonation_of
 from emotts.metrics.statistics import pearson
 from emotts.word_times import WordTime
 
 CHEERFUL = "What a wonderful surprise, we won the whole thing!"
+OTHER_WORDS = "You will find the keys under the green bowl."
 EMPHASISED = ("She put the blue bottle on the table.", "She put the *blue* bottle on the table.")
 SPANNED = (
     "[excited]We went to the market.[/] [sad]Then we came back home.[/]",
@@ -82,20 +83,26 @@ def _raised(factor: float, take: Take) -> dict[str, Any]:
     return {"prosody": sheets}
 
 
-def _melody(take: Take) -> np.ndarray:
-    """Return the melody of a take over its normalised time."""
-    octaves = intonation_of(take.result.waveform, take.result.sample_rate).octaves
-    return np.interp(np.linspace(0.0, 1.0, 100), np.linspace(0.0, 1.0, len(octaves)), octaves)
-
-
-def _likeness_of_melody(take: Take) -> float:
-    other = take.again(emotion="surprised", seed=5, intonation=None, intonation_weight=1.0)
-    return pearson(_melody(take), _melody(other))
+def _surprised(take: Take) -> Intonation:
+    """Return the melody of other words, said with surprise."""
+    result = replace(take, text=OTHER_WORDS).again(emotion="surprised", seed=5).result
+    return intonation_of(result.waveform, result.sample_rate)
 
 
 def _surprised_melody(weight: float, take: Take) -> dict[str, Any]:
-    result = take.again(emotion="surprised", seed=5).result
-    return {"intonation": intonation_of(result.waveform, result.sample_rate), "intonation_weight": weight}
+    return {"intonation": _surprised(take), "intonation_weight": weight}
+
+
+def _likeness_of_melody(take: Take) -> float:
+    """Return the correlation of F0 with the melody that was given, where the speech is voiced."""
+    octaves = take.options["intonation"].octaves
+    f0 = np.asarray(take.result.f0)
+    words = np.repeat(take.result.words, take.result.durations)
+    spoken = np.flatnonzero(words >= 0)
+    place = (np.arange(len(f0)) - spoken[0] + 0.5) / (spoken[-1] + 1 - spoken[0])
+    shape = np.interp(place, (np.arange(len(octaves)) + 0.5) / len(octaves), octaves)
+    voiced = f0 > 0
+    return pearson(np.log2(f0[voiced]), shape[voiced])
 
 
 def _halves_st(take: Take) -> float:
@@ -129,7 +136,7 @@ for _knob in (
     Knob("words", "descriptions of growing anger: heard anger rises", ("barely annoyed", "angry", "absolutely furious"),
          lambda v: {"emotion": f'"{v}"'}, lambda take: _towards("angry", take), 1, 0.2, parameter="emotion"),
     Knob("norms", "a user's norms decide what a word means", (-0.8, 0.8), _norms, lambda take: take.heard.avd[0], 1, 0.3),
-    Knob("auto", "a cheerful text sounds more so", (0.0, 0.7, 1.4), lambda v: {"emotion": f"auto:{v:g}", "text": CHEERFUL},
+    Knob("auto", "a cheerful text sounds more so", (0.0, 0.4, 0.8), lambda v: {"emotion": f"auto:{v:g}", "text": CHEERFUL},
          lambda take: _towards("happy", take), 1, 0.2, parameter="emotion"),
     Knob("like", "the feeling of an excited recording is heard", (0.0, 0.5, 1.0), _like, lambda take: _towards("excited", take),
          1, 0.2, parameter="emotion"),
@@ -152,8 +159,8 @@ for _knob in (
     Knob("word_times", "the first word begins later", (0.1, 0.3, 0.6), _word_times, _first_word_s, 1, 0.45),
     Knob("prosody", "mean F0 rises as the sheet says, in semitones", (0.9, 1.0, 1.12), _raised,
          lambda take: take.prosody.f0_mean_st, 1, 2.0),
-    Knob("intonation", "the melody follows the recording", (0.0, 0.5, 1.0), _surprised_melody, _likeness_of_melody, 1, 0.1),
-    Knob("intonation_weight", "the melody follows the recording", (0.0, 0.5, 1.0), _surprised_melody, _likeness_of_melody, 1, 0.1),
+    Knob("intonation", "the melody follows the recording", (0.0, 0.5, 1.0), _surprised_melody, _likeness_of_melody, 1, 0.2),
+    Knob("intonation_weight", "the melody follows the recording", (0.0, 0.5, 1.0), _surprised_melody, _likeness_of_melody, 1, 0.2),
     Knob("mixing", "each way of mixing sounds its own", ("joint", "embedding", "velocity", "schedule"),
          lambda v: {"emotion": "excited:0.5+sad:0.5", "mixing": v}, _sound, 0, 0.01),
     Knob("speaker_guidance", "the voice is exaggerated", (1.0, 1.5, 2.0), lambda v: {"speaker_guidance": v}, _sound,
