@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from emotts.emotion.dyads import DYADS
 from emotts.emotion.labels import ALIASES, AVD_MEANS, DIMENSIONS
 
 
@@ -17,12 +18,14 @@ def voices(arguments: argparse.Namespace) -> None:
 
 
 def emotions(arguments: argparse.Namespace) -> None:
-    """List the labels, their place in the emotion space, and their other names."""
+    """List the labels, their place in the emotion space, and their other names; for people the blends with a name too."""
     rows: list[dict[str, Any]] = []
     for label, place in AVD_MEANS.items():
         also = sorted(alias for alias, name in ALIASES.items() if name == label)
         rows.append({"label": label, **dict(zip(DIMENSIONS, place, strict=True)), "also": also})
     _print(rows, arguments.json)
+    if not arguments.json:
+        print(f"\nblends of two: {', '.join(sorted(DYADS))}\nall ways to ask: docs/emotion_controls.md")
 
 
 def models(arguments: argparse.Namespace) -> None:
