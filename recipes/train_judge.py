@@ -16,8 +16,8 @@ import numpy as np
 from omegaconf import DictConfig
 
 from emotts.audio import SPEC, load_audio, resample
-from emotts.data.manifest import ManifestRow, read_manifest
-from emotts.emotion.labels import DIMENSIONS, LABELS
+from emotts.data.manifest import FAR, ManifestRow, read_manifest
+from emotts.emotion.labels import AVD_MEANS, DIMENSIONS, LABELS
 from emotts.metrics.features_judge import FeaturesJudge, View, cool, mean_known, save, select, view_names
 from emotts.metrics.forest import LEAF, Forest
 from emotts.metrics.functionals import clip_functionals
@@ -127,8 +127,11 @@ class Clips:
         return Clips(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def is_clear(self, intensity: float) -> np.ndarray:
-        """Say which clips [R] are neutral or have a label of at least this intensity."""
-        return (self.labels == 0) | ((self.labels > 0) & (self.intensity >= intensity))
+        """Say which clips [R] one label describes, as `ManifestRow.is_clear` does."""
+        strength = np.where(self.labels > 0, self.intensity, 0.0)
+        usual = np.clip(strength[:, None] * np.array([AVD_MEANS[name] for name in LABELS])[self.labels], -1.0, 1.0)
+        is_strong = (self.labels == 0) | ((self.labels > 0) & (self.intensity >= intensity))
+        return is_strong & (np.abs(self.avd - usual) <= FAR).all(axis=1)
 
 
 def gather(

@@ -190,10 +190,8 @@ class Measurement:
         return torch.tensor([LABELS.index(row.label or "neutral") for row in clips.rows])
 
     def clear(self, clips: Clips) -> Tensor:
-        """Mark neutral rows and those with a label of at least the clear intensity [N]."""
-        return torch.tensor(
-            [r.label == "neutral" or (r.label is not None and r.intensity >= self.clear_intensity) for r in clips.rows]
-        )
+        """Mark rows that one label describes [N]: see `ManifestRow.is_clear`."""
+        return torch.tensor([row.is_clear(self.clear_intensity) for row in clips.rows])
 
     def calibrate(self, clips: Clips) -> None:
         """Set both temperatures, for a voice that is not known and for one that is, from the clear rows of `clips`."""

@@ -85,3 +85,28 @@ def test_missing_and_unknown_keys_are_named() -> None:
 def test_missing_manifest_tells_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="simulate_corpus"):
         read_manifest(tmp_path / "manifest.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_clear"),
+    [
+        ({"label": "neutral", "intensity": 0.0}, True),
+        ({"label": "sad", "intensity": 0.8, "arousal": -0.2, "valence": -0.5, "dominance": -0.3}, True),
+        ({"label": "sad", "intensity": 0.5, "arousal": -0.2, "valence": -0.3, "dominance": -0.2}, False),
+        ({"label": "sad", "intensity": 0.8, "arousal": -0.2, "valence": 0.6, "dominance": -0.3}, False),
+        ({"label": None, "intensity": 0.0}, False),
+        ({"label": "sad", "intensity": 1.0, "arousal": None, "valence": None, "dominance": None}, True),
+    ],
+)
+def test_a_row_is_clear_where_one_label_says_it(changes: dict, is_clear: bool) -> None:
+    plain = {"arousal": 0.0, "valence": 0.0, "dominance": 0.0}
+    assert dataclasses.replace(ROW, **plain | changes).is_clear(0.7) is is_clear
+
+
+def test_a_mixture_is_known_labels_without_one_of_them() -> None:
+    row = dataclasses.replace(ROW, label=None, intensity=0.0, mixture={"happy": 0.6, "sad": 0.4})
+    assert parse_row(row.to_json()) == row and not row.is_clear(0.0)
+    with pytest.raises(ValueError, match="label must be null beside a mixture"):
+        dataclasses.replace(row, label="happy")
+    with pytest.raises(ValueError, match="mixture must give labels weights"):
+        dataclasses.replace(row, mixture={"glad": 0.6})

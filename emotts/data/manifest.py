@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from emotts.audio import SPEC
-from emotts.emotion.labels import LABELS, MAX_INTENSITY
+from emotts.emotion.labels import AVD_MEANS, LABELS, MAX_INTENSITY
 
+FAR = 0.4  # of a dimension from its label's place; five standard deviations of the simulated scatter
 SPLITS = ("train", "valid", "test")
 # [T, M] float16, [T] float32 Hz, [T] float16, [N, 3] float16; beside them labels [N, K] float16 of a mixture
 FEATURES = ("mel", "f0", "energy", "avd")
@@ -69,6 +70,15 @@ class ManifestRow:
         problem = _problem(self)
         if problem:
             raise ValueError(f"manifest row {self.id!r}: {problem}")
+
+    def is_clear(self, intensity: float) -> bool:
+        """Whether one label says it: neutral, or at least this intensity with no dimension far from the label's own place."""
+        if self.label is None or (self.label != "neutral" and self.intensity < intensity):
+            return False
+        strength = 0.0 if self.label == "neutral" else self.intensity
+        usual = (max(-1.0, min(1.0, strength * mean)) for mean in AVD_MEANS[self.label])
+        given = (self.arousal, self.valence, self.dominance)
+        return all(g is None or abs(g - u) <= FAR for g, u in zip(given, usual, strict=True))
 
     def to_json(self) -> str:
         """Return the row as one line of JSON."""
