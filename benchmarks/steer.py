@@ -35,10 +35,11 @@ def main() -> int:
         parser.error(f"parts must be of {', '.join(PARTS)}; got {', '.join(unknown)}")
     bench = Bench(arguments.checkpoint, arguments.voices.split(","), read_texts(arguments.texts))
     path = RESULTS / "steer.json"
-    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": {}, "runs": {}}
     for name in wanted:
         started = time.perf_counter()
-        results["rows"][name] = [asdict(figure) for figure in PARTS[name](bench)]
+        figures = [asdict(figure) for figure in PARTS[name](bench)]
+        results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": {}, "runs": {}}
+        results["rows"][name] = figures
         seconds = round(time.perf_counter() - started)
         results["runs"][name] = bench.describe() | {"seconds": seconds, "texts": arguments.texts}
         print(f"{name}: {seconds} s", file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ import numpy as np
 from emotts.emotion.heard import Heard, Judge
 from emotts.emotion.labels import DIMENSIONS
 from emotts.emotion.spec import EmotionSpec, parse_emotion
+from emotts.plan import has_spans
 from emotts.request import Request, emotion_input
 
 if TYPE_CHECKING:
@@ -94,7 +95,21 @@ def check(tts: "EmoTTS", text: str, request: Request, judge: Judge, asked: Emoti
     """
     result = _speak(tts, text, request)
     heard = judge.hear(result.waveform, result.sample_rate)
-    return Outcome(asked_place(asked or request.emotion), result, request, heard, judge.name)
+    is_one = request.timeline is None and not has_spans(text)
+    place = asked_place(asked or request.emotion) if is_one else (None, None, None)
+    return Outcome(place, result, request, heard, judge.name)
+
+
+def check_steerable(text: str, request: Request) -> None:
+    """Refuse what the loop cannot correct: emotions that differ along the text.
+
+    Raises:
+        ValueError: a time line, spans in the text, or auto.
+    """
+    if request.timeline is not None or request.emotion.auto is not None or has_spans(text):
+        raise ValueError(
+            "the loop corrects one emotion for the whole; leave out time line, auto, and spans in the text."
+        )
 
 
 def steer(
@@ -134,11 +149,8 @@ def steer(
         raise ValueError(
             f"tolerance must lie in (0, 2] and max_tries be 1 or more; got {tolerance!r} and {max_tries!r}."
         )
+    check_steerable(text, request)
     target = _as_array(asked_place(asked or request.emotion))
-    if not np.isfinite(target).any() or request.timeline is not None:
-        raise ValueError(
-            "a tolerance needs one emotion for the whole; got auto or a time line. Name a label or a dimension."
-        )
     slope = np.eye(3) * START_SLOPE
     tries: list[Try] = []
     place, seed = target, request.seed  # the first try takes the request as it is
@@ -180,6 +192,7 @@ def hold_voice(
     Raises:
         ValueError: nothing speakable.
     """
+    check_steerable(text, request)
     best: tuple[Request, float] | None = None
     for _ in range(MAX_SOFTER_TRIES):
         reached = similarity(_speak(tts, text, request))
@@ -204,7 +217,9 @@ def soften_request(request: Request) -> Request:
     weaker = {name: round(SOFTER * value, 4) for name, value in emotion.dimensions.items()}
     intensity = emotion.intensity if emotion.label is None else round(SOFTER * emotion.intensity, 4)
     mixture = tuple((name, round(SOFTER * weight, 4)) for name, weight in emotion.mixture)
-    return replace(request, emotion=parse_emotion(replace(emotion, intensity=intensity, mixture=mixture), **weaker))
+    away = tuple((name, max(0.001, round(SOFTER * strength, 4))) for name, strength in emotion.away)
+    softer = replace(emotion, intensity=intensity, mixture=mixture, away=away)
+    return replace(request, emotion=parse_emotion(softer, **weaker))
 
 
 def voice_similarity(
@@ -242,7 +257,9 @@ def _moved(request: Request, place: np.ndarray, seed: int, is_first: bool) -> Re
     """Ask for a place in the emotion space; open dimensions stay open, and the first request stays as the user wrote it."""
     if is_first:
         return request
-    numbers = {name: float(value) for name, value in zip(DIMENSIONS, place, strict=True) if np.isfinite(value)}
+    numbers = {
+        name: round(float(value), 4) for name, value in zip(DIMENSIONS, place, strict=True) if np.isfinite(value)
+    }
     return replace(request, emotion=parse_emotion(request.emotion, **numbers), seed=seed)
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,20 +22,19 @@ from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
 from emotts.audio import SPEC
 from emotts.checkpoint import CheckpointError, load_checkpoint
-from emotts.emotion.labels import DIMENSIONS, LABELS
+from emotts.emotion.labels import DIMENSIONS, LABELS, MAX_INTENSITY
 from emotts.emotion.place import evenness, track_of
 from emotts.emotion.space import EmotionInput, EmotionSum
-from emotts.emotion.spans import read_span
+from emotts.emotion.spans import read_span, span_specs
 from emotts.emotion.spec import EmotionSpec, parse_emotion
-from emotts.plan import LANGUAGE, Planned, plan_segments, with_duration, with_word_times
+from emotts.plan import KeptEdit, Planned, check_span, plan_segments, with_duration, with_word_times, word_texts
 from emotts.prosody import EditReading, Prosody, Reading
 from emotts.prosody_edit import sheet_of
 from emotts.reference import neutral_speech
 from emotts.request import Options, Request, VoiceCard, unknown_voice
-from emotts.resolve import Resolver, read_files
+from emotts.resolve import Resolver, check_used, read_files
 from emotts.speech import Chunk, Result, fade, join, silence, silent_mel, soften, with_pause
-from emotts.text import Segment, phonemize, text_to_segments
-from emotts.text.phonemize import written_words
+from emotts.text import phonemize, text_to_segments
 from emotts.text.symbols import encode, is_pause
 
 if TYPE_CHECKING:
@@ -126,8 +126,12 @@ class EmoTTS:
         if voice not in self.acoustic.voices.names:
             raise ValueError(unknown_voice(voice, self.acoustic.voices.names))
         asked = parse_emotion(given.pop("emotion", None), *(given.pop(name, None) for name in DIMENSIONS))
-        emotion = self.resolver.plain(asked, given.pop("like_neutral", ()), given.pop("norms", None))
-        return Request(**self.defaults | read_files(given) | {"emotion": emotion, "asked": asked, "voice": voice})
+        neutral = given.pop("like_neutral", ())
+        given["like_neutral"] = (neutral,) if isinstance(neutral, str | Path) else tuple(neutral)
+        emotion = self.resolver.plain(asked, given["like_neutral"], given.get("norms"))
+        request = Request(**self.defaults | read_files(given) | {"emotion": emotion, "asked": asked, "voice": voice})
+        request.check_combinations()
+        return request
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -146,42 +150,55 @@ class EmoTTS:
         """
         if not isinstance(text, str):
             raise ValueError(f"text must be a string; got {type(text).__name__}.")
-        span_specs: list[EmotionSpec] = []
-
-        def read_and_keep(tag: str) -> EmotionSpec | None:
-            spec = read_span(tag)
-            if spec is not None:
-                span_specs.append(self._plain(spec))
-            return spec
-
-        segments = text_to_segments(text, first_max_chars=FIRST_MAX_CHARS, read_span=read_and_keep)
-        planned: Iterable[Planned] = plan_segments(segments, request, span_specs)
+        spans = span_specs(text)
+        for spec in spans:
+            check_span(spec)
+        check_used([request.asked or request.emotion, *spans], request.like_neutral, request.norms)
+        plain = [self.resolver.plain(spec, request.like_neutral, request.norms) for spec in spans]
+        segments = text_to_segments(text, first_max_chars=FIRST_MAX_CHARS, read_span=read_span)
+        planned: Iterable[Planned] = plan_segments(segments, request, plain)
         if request.word_times is not None:
             planned = with_word_times(list(planned), request.word_times)
         if request.duration is not None:
             planned = list(planned)
-            readings = [self._reading(part, request, number) for number, part in enumerate(planned)]
-            planned = with_duration(planned, readings, request.duration)
+            planned = with_duration(planned, self._readings(planned, request), request.duration)
         start_s = 0.0
         for number, part in enumerate(planned):
             chunk = self._speak_segment(part, request, number, start_s)
             start_s += len(chunk.waveform) / SPEC.sample_rate
             yield chunk
+        if request.timeline is not None and request.timeline.kind == "t":
+            last_s = request.timeline.keyframes[-1].place
+            if last_s > start_s:
+                warnings.warn(
+                    f"the last keyframe, at {last_s:g} s, lies after the end of the speech, {start_s:.2f} s",
+                    stacklevel=2,
+                )
 
-    def _plain(self, spec: EmotionSpec) -> EmotionSpec:
-        if spec.away or spec.auto is not None:
-            raise ValueError(
-                "a span in the text cannot have auto or say what to stay away from; ask for that of the whole."
-            )
-        return self.resolver.plain(spec)
+    def _readings(self, planned: Iterable[Planned], request: Request) -> list[Reading | None]:
+        """Return how each segment would be read if its length were free; None for a mere pause."""
+        readings: list[Reading | None] = []
+        start_s = 0.0
+        for number, part in enumerate(planned):
+            start_s += part.segment.pause_after_s or 0.0
+            if not part.segment.tokens:
+                readings.append(None)
+                continue
+            kept = KeptEdit(part.edit(request))
+            branches = self._branches_at(part, request, number, start_s)
+            prosody = self._read(part, request, branches, _noise_source(request, number), kept)
+            readings.append(kept.last)
+            start_s += int(prosody.durations.sum()) / SPEC.frame_rate
+        return readings
 
-    def _reading(self, part: Planned, request: Request, number: int) -> Reading | None:
-        """Return how a segment would be read if its length were free; None for a mere pause."""
-        if not part.segment.tokens:
-            return None
-        readings = _Kept(part.edit(request))
-        self._read(part, request, self._branches(part, request, 0.0), _noise_source(request, number), readings)
-        return readings.last
+    def _branches_at(self, part: Planned, request: Request, number: int, start_s: float) -> list[Branch]:
+        """Return the branches of a segment; for a time line in seconds, when its tokens come is known after a first reading."""
+        branches = self._branches(part, request, start_s)
+        if request.timeline is None or request.timeline.kind != "t":
+            return branches
+        first = self._read(part, request, branches, _noise_source(request, number), part.edit(request)).durations[0]
+        frames = first.cpu().numpy()
+        return self._branches(part, request, start_s, (np.cumsum(frames) - 0.5 * frames) / SPEC.frame_rate)
 
     @torch.inference_mode()
     def _speak_segment(self, part: Planned, request: Request, number: int, start_s: float) -> Chunk:
@@ -190,25 +207,20 @@ class EmoTTS:
         n_pause = round((segment.pause_after_s or 0.0) * SPEC.frame_rate)
         if not segment.tokens:
             return with_pause(Chunk(silence(0), segment.text, [], [], silence(0), silent_mel(0)), n_pause)
-        branches = self._branches(part, request, start_s)
-        edit = part.edit(request)
-        if request.timeline is not None and request.timeline.kind == "t":
-            # when the tokens come is known after a first reading only
-            first = self._read(part, request, branches, _noise_source(request, number), edit).durations[0].cpu().numpy()
-            branches = self._branches(part, request, start_s, (np.cumsum(first) - 0.5 * first) / SPEC.frame_rate)
-        kept = _Kept(edit)
+        branches = self._branches_at(part, request, number, start_s)
+        kept = KeptEdit(part.edit(request))
         generator = _noise_source(request, number)
         prosody = self._read(part, request, branches, generator, kept)
         mel = self.acoustic.sample_mel(
             branches, prosody, generator=generator, steps=request.steps, temperature=request.temperature,
-            push=self._push(request),
+            push=self._push(part, request, start_s),
         )  # fmt: skip
         mel = mel + self.log_gain.get(request.voice, 0.0)
         waveform = self.vocoder(mel, prosody.f0, generator=generator)[0].float().cpu().numpy()
         durations, f0 = prosody.durations[0].tolist(), prosody.f0[0].cpu().numpy()
         chunk = Chunk(
             soften(fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy(),
-            [*segment.words], sheet_of(replace(kept.last, durations=np.array(durations)), segment.tokens, _word_texts(segment)),
+            [*segment.words], sheet_of(replace(kept.last, durations=np.array(durations)), segment.tokens, word_texts(segment)),
         )  # fmt: skip
         return with_pause(chunk, n_pause)
 
@@ -241,12 +253,20 @@ class EmoTTS:
             return track_of([spec] * n, self.even).to_input()
 
         alone = request.timeline is None and len(set(part.specs)) == 1
-        mixture = part.specs[0].mixture if request.mixing != "joint" and alone else ()
+        if request.mixing != "joint" and not alone:
+            raise ValueError(
+                f"mixing={request.mixing} mixes one emotion for the whole; take the spans out of the text."
+            )
+        mixture = part.specs[0].weights if request.mixing != "joint" else ()
+        mixture = tuple((name, weight) for name, weight in mixture if weight > 0.0)
         if not mixture:
             mixed_branches = [Branch(told(part.track(request, start_s, self.even, times_s).to_input()), 1.0)]
         else:
             total = sum(weight for _, weight in mixture)
-            parts = [of(replace(part.specs[0], mixture=(), label=name, intensity=total)) for name, _ in mixture]
+            parts = [
+                of(replace(part.specs[0], mixture=(), label=name, intensity=min(total, MAX_INTENSITY)))
+                for name, _ in mixture
+            ]
             weights = [weight / total for _, weight in mixture]
             if request.mixing == "embedding":
                 mixed_branches = [Branch(told(EmotionSum(parts, weights)), 1.0)]
@@ -260,15 +280,20 @@ class EmoTTS:
             branches += away_from(told(of(EmotionSpec(label))), neutral, AWAY_SCALE * strength)
         return joined(branches)
 
-    def _push(self, request: Request) -> "ClassifierGuidance | None":
-        """Return the recogniser's push, if the request has one."""
+    def _push(self, part: Planned, request: Request, start_s: float) -> "ClassifierGuidance | None":
+        """Return the recogniser's push towards what this segment asks, if the request has one."""
         if not (request.classifier or request.classifier_away):
             return None
         from emotts.emotion.classifier import ClassifierGuidance
 
-        towards = request.emotion.weights or (("neutral", 1.0),)
-        names = {name for name, _ in towards}
-        others = tuple((name, 1.0) for name in LABELS if name not in names)
+        track = part.track(request, start_s)
+        weights = dict(zip(LABELS, track.labels.mean(axis=0).tolist(), strict=True))
+        total = sum(weights.values())
+        if total == 0.0 and not track.label_known.all():
+            raise ValueError("classifier guidance goes towards labels; name one, such as angry:0.5,arousal=0.8.")
+        weights["neutral"] = max(0.0, 1.0 - total)
+        towards = tuple((name, weight) for name, weight in weights.items() if weight > 0.0)
+        others = tuple((name, 1.0) for name in LABELS if weights[name] == 0.0)
         return ClassifierGuidance(
             self.resolver.recognizer.model, towards, request.emotion.away or others, request.classifier,
             request.classifier_away, self._neutral_voice(request.voice),
@@ -292,25 +317,6 @@ class EmoTTS:
             emotion=emotion,
         )
         return condition.to(self.device)
-
-
-class _Kept:
-    """An edit that keeps what it made."""
-
-    def __init__(self, edit: EditReading) -> None:
-        self.edit = edit
-        self.last: Reading
-
-    def __call__(self, reading: Reading) -> Reading:
-        self.last = self.edit(reading)
-        return self.last
-
-
-def _word_texts(segment: Segment) -> list[str]:
-    """Return the word that each token belongs to [N], "" for pauses and where words cannot be told apart."""
-    words = written_words(segment.text, LANGUAGE)
-    is_clear = len(words) == 1 + max(segment.words, default=-1)
-    return [words[n] if n >= 0 and is_clear else "" for n in segment.words]
 
 
 def _noise_source(request: Request, number: int) -> torch.Generator:

@@ -56,6 +56,7 @@ class Request:
         classifier, classifier_away: strength of the recogniser's push towards what is asked, and away from the rest.
         timeline: emotion over time in place of `emotion`.
         duration: of the whole in seconds. word_times: of each word.
+        norms, like_neutral: for words and recordings in the text, see Options.
         sheets: an edited reading, segment by segment. intonation, intonation_weight: of another recording.
     """
 
@@ -81,6 +82,26 @@ class Request:
     sheets: tuple[ProsodySheet, ...] | None = None
     intonation: Intonation | None = None
     intonation_weight: float = 1.0
+    norms: str | Path | None = None
+    like_neutral: tuple[str | Path, ...] = ()
+
+    def check_combinations(self) -> None:
+        """Refuse options of which one would have no effect.
+
+        Raises:
+            ValueError: the message names both.
+        """
+        asked = self.asked or self.emotion
+        if self.timeline is not None and (asked.weights or asked.dimensions or asked.sources):
+            raise ValueError(f"give either a time line or an emotion; got both ({asked}).")
+        if self.intonation is None and self.intonation_weight != 1.0:
+            raise ValueError("intonation_weight needs intonation, a recording whose melody is taken over.")
+        if self.mixing != "joint" and (self.timeline is not None or len(self.emotion.weights) < 2):
+            raise ValueError(f"mixing={self.mixing} needs a mixture of labels, such as happy:0.6+sad:0.4.")
+        if self.steps == 0 and (self.classifier or self.classifier_away):
+            raise ValueError("classifier guidance acts in the steps of the flow; it needs steps of 1 or more.")
+        if self.sheets is not None and (self.speed != 1.0 or self.pitch != 0.0):
+            raise ValueError("prosody says how fast and how high it is spoken; leave speed and pitch alone beside it.")
 
     def __post_init__(self) -> None:
         check_range("speed", self.speed, *SPEED_RANGE)

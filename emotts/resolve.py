@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from emotts.emotion.coordinates import clipped, coordinates_of_spec, spec_at
-from emotts.emotion.heard import Judge
+from emotts.emotion.heard import Heard, Judge
 from emotts.emotion.labels import LABEL_INDEX, LABELS, MAX_INTENSITY
 from emotts.emotion.spec import EmotionSpec, parse_emotion
-from emotts.emotion.timeline import read_timeline
-from emotts.intonation import intonation_of
-from emotts.prosody_edit import from_json
-from emotts.word_times import read_word_times
+from emotts.emotion.timeline import Timeline, read_timeline
+from emotts.intonation import Intonation, intonation_of
+from emotts.prosody_edit import ProsodySheet, from_json
+from emotts.word_times import WordTime, read_word_times
 
 if TYPE_CHECKING:
     from emotts.emotion.listening import RecognizerJudge
@@ -74,10 +74,6 @@ class Resolver:
         Raises:
             ValueError, FileNotFoundError: a file that is missing or not what it should be, or words that are not known.
         """
-        if like_neutral and not spec.like:
-            raise ValueError("like_neutral describes the speaker of like= recordings; the emotion has none.")
-        if norms is not None and spec.words is None:
-            raise ValueError("norms say what words mean; the emotion has none. Put a description in quotes.")
         if not (spec.words or spec.like or spec.directions or spec.erase):
             return spec
         place = coordinates_of_spec(spec)
@@ -87,7 +83,7 @@ class Resolver:
             from emotts.emotion.direction import like_recordings
 
             judge = self._judge(like_neutral)
-            heard = [judge.hear(*_read(path)) for path, _ in spec.like]
+            heard = [_heard(judge, path) for path, _ in spec.like]
             place = place + like_recordings(heard, [strength for _, strength in spec.like])
         if spec.directions or spec.erase:
             from emotts.emotion.direction import add, erase, load_direction
@@ -113,6 +109,21 @@ def _read(path: str | Path) -> tuple[np.ndarray, int]:
     return load_audio(path), SPEC.sample_rate
 
 
+def check_used(specs: Sequence[EmotionSpec], like_neutral: Sequence[str | Path], norms: str | Path | None) -> None:
+    """Refuse what none of the specifications of a request and its text makes use of."""
+    if like_neutral and not any(spec.like for spec in specs):
+        raise ValueError("like_neutral describes the speaker of like= recordings; the emotion has none.")
+    if norms is not None and not any(spec.words for spec in specs):
+        raise ValueError("norms say what words mean; the emotion has none. Put a description in quotes.")
+
+
+def _heard(judge: Judge, path: str | Path) -> Heard:
+    try:
+        return judge.hear(*_read(path))
+    except ValueError as error:
+        raise ValueError(f"like={str(path)!r:.200}: {error}") from None
+
+
 def read_files(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options with their files read: word_times, timeline, prosody (as `sheets`) and intonation.
 
@@ -120,6 +131,10 @@ def read_files(options: Mapping[str, Any]) -> dict[str, Any]:
         ValueError, FileNotFoundError: a file that is missing or not what it should be.
     """
     found = dict(options)
+    for name, kinds in _FILE_KINDS.items():
+        value = found.get(name)
+        if value is not None and not (isinstance(value, str | Path) or _is_of(value, kinds)):
+            raise ValueError(f"{name} must be the path of a file, or what it holds; got {type(value).__name__}.")
     if "word_times" in found:
         times = found["word_times"]
         found["word_times"] = tuple(read_word_times(times) if isinstance(times, str | Path) else times)
@@ -140,4 +155,19 @@ def _text_of(source: str | Path) -> str:
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"prosody file {str(path)!r} does not exist; write one with --prosody-out.")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"prosody file {str(path)!r:.200} is not UTF-8 text; write one with --prosody-out.") from None
+
+
+_FILE_KINDS: dict[str, type] = {
+    "word_times": WordTime, "timeline": Timeline, "prosody": ProsodySheet, "intonation": Intonation,
+}  # fmt: skip
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    """Say whether a value is of a kind, or a sequence of such where the option takes several."""
+    if kind in (WordTime, ProsodySheet):
+        return isinstance(value, Sequence) and all(isinstance(item, kind) for item in value)
+    return isinstance(value, kind)

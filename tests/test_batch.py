@@ -141,14 +141,16 @@ def test_csv_of_every_kind_says_the_same(tts: NoiseTTS, delimiter: str, end: str
         table.writerow(["text", "voice", "speed", "steps", "emotion", "mixing", "duration"])
         table.writerow(["Two\nlines, and; \ta tab.", "max", "1.25", "6", "sad:0.5", "", ""])
         table.writerow([])
-        table.writerow(["Plain.", "", "", "", "", "velocity", "2"])
+        table.writerow(["Plain.", "", "", "", "happy+sad", "velocity", "2"])
     assert run("lines.csv", "--out", "out") == 0
     (text, first), (_, second) = tts.asked
     assert text == "Two\nlines, and; \ta tab."
     assert {k: v for k, v in first.items() if k != "seed"} == {
         "voice": "max", "speed": 1.25, "steps": 6, "emotion": "sad:0.5",
     }  # fmt: skip
-    assert {k: v for k, v in second.items() if k != "seed"} == {"mixing": "velocity", "duration": 2}
+    assert {k: v for k, v in second.items() if k != "seed"} == {
+        "emotion": "happy+sad", "mixing": "velocity", "duration": 2,
+    }  # fmt: skip
 
 
 def test_every_option_of_synthesize_is_a_column(tts: NoiseTTS) -> None:

@@ -212,7 +212,7 @@ def test_like_recordings_is_their_mean_scaled() -> None:
     a, b = heard("angry", 0.8, (0.6, -0.4, 0.2)), heard("sad", 0.4, (-0.2, -0.6, -0.2))
     np.testing.assert_allclose(like_recordings([a], [0.5]), 0.5 * coordinates_of(a))
     np.testing.assert_allclose(like_recordings([a, b], [1.0, 1.0]), 0.5 * (coordinates_of(a) + coordinates_of(b)))
-    np.testing.assert_allclose(like_recordings([a, b], [0.5, 1.0]), 0.25 * coordinates_of(a) + 0.5 * coordinates_of(b))
+    np.testing.assert_allclose(like_recordings([a, b], [0.7, 0.3]), 0.7 * coordinates_of(a) + 0.3 * coordinates_of(b))
     with pytest.raises(ValueError, match="got 1 for 2"):
         like_recordings([a, b], [1.0])
 

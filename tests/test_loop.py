@@ -22,7 +22,7 @@ def test_what_is_asked_includes_the_usual_place_of_a_label() -> None:
     assert asked_place(request(emotion="angry:0.5").emotion) == pytest.approx(
         tuple(0.5 * m for m in AVD_MEANS["angry"])
     )
-    assert asked_place(request("angry", arousal=-0.2).emotion)[0] == pytest.approx(-0.2)
+    assert asked_place(request(emotion="angry", arousal=-0.2).emotion)[0] == pytest.approx(-0.2)
     assert asked_place(request(valence=0.5).emotion) == (None, pytest.approx(0.5), None)
 
 

@@ -137,8 +137,6 @@ def test_words_stand_beside_a_label_and_norms_go_before_the_list(tmp_path: Path)
 @pytest.mark.parametrize(
     ("spec", "options", "said"),
     [
-        ("happy", {"like_neutral": ["a.wav"]}, "like= recordings"),
-        ("happy", {"norms": "norms.txt"}, "in quotes"),
         ('"qwertz"', {}, "qwertz"),
         ('"weary"', {"norms": "nowhere.txt"}, "nowhere.txt"),
     ],

@@ -51,6 +51,12 @@ def specifications(draw: Callable) -> EmotionSpec:
 
     labels = draw(st.permutations(LABELS))
     n = draw(st.integers(0, 4))
+    if n == 4 and draw(st.booleans()):  # the text decides, beside dimensions alone
+        away = weighted(st.sampled_from(labels), 0.0, MAX_INTENSITY)
+        return EmotionSpec(
+            None, **{name: draw(dimensions) for name in DIMENSIONS}, away=away, auto=draw(st.floats(0.0, 1.5))
+        )
+    words = st.text(max_size=20).map(lambda words: f"w{words}")
     return EmotionSpec(
         label=labels[0] if n == 1 else None,
         intensity=draw(intensities) if n == 1 else 1.0,
@@ -60,8 +66,7 @@ def specifications(draw: Callable) -> EmotionSpec:
         like=weighted(paths, 0.0, MAX_INTENSITY),
         directions=weighted(paths, -3.0, 3.0),
         erase=tuple(draw(st.lists(paths, max_size=2, unique=True))),
-        words=draw(st.none() | st.text(max_size=20).map(lambda words: f"w{words}")),
-        auto=draw((st.none() if n else st.just(0.0)) | intensities),
+        words=draw(st.none() | words) if n else draw(words),
     )
 
 
@@ -240,7 +245,7 @@ def test_whatever_can_be_said_round_trips_through_text_and_json(spec: EmotionSpe
         ("relieved, but  still shaking", EmotionSpec(None, words="relieved, but still shaking")),
         (r'"she said \"no\" \\ yes"', EmotionSpec(None, words=r'she said "no" \ yes')),
         ("auto", EmotionSpec(None, auto=1.0)),
-        ("sad:0.3,auto:0.5", EmotionSpec("sad", 0.3, auto=0.5)),
+        ("auto:0.5,dominance=.2", EmotionSpec(None, dominance=0.2, auto=0.5)),
     ],
 )
 def test_every_form_says_what_the_documentation_says(text: str, spec: EmotionSpec) -> None:
@@ -274,7 +279,8 @@ def test_weights_hold_what_the_model_is_asked_for_without_neutral() -> None:
 
 def test_sources_are_what_must_be_resolved_first() -> None:
     assert parse_emotion("happy:.5-sad,arousal=.3").sources == {}
-    assert set(parse_emotion('like=a.wav,erase=b,"so tired",auto:0').sources) == {"like", "erase", "words", "auto"}
+    assert set(parse_emotion('like=a.wav,erase=b,"so tired"').sources) == {"like", "erase", "words"}
+    assert set(parse_emotion("auto:0").sources) == {"auto"}
 
 
 def test_dimensions_beside_are_laid_over_any_specification() -> None:
@@ -318,6 +324,8 @@ def test_text_that_cannot_be_read_fast_is_read_in_linear_time() -> None:
         {"words": "..."},
         {"words": 3},
         {"auto": 2.0},
+        {"label": "sad", "auto": 1.0},
+        {"label": None, "words": "tired", "auto": 1.0},
     ],
 )
 def test_a_specification_with_new_parts_checks_itself(bad: dict) -> None:
@@ -327,7 +335,7 @@ def test_a_specification_with_new_parts_checks_itself(bad: dict) -> None:
 
 def test_replacing_a_part_keeps_the_rest() -> None:
     spec = parse_emotion("happy:.6+sad:.4-angry,like=a.wav")
-    assert replace(spec, auto=0.5).mixture == spec.mixture
+    assert replace(spec, dominance=0.5).mixture == spec.mixture
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from emotts.emotion.coordinates import coordinates_of_spec
 from emotts.emotion.direction import Direction, save_direction
 from emotts.emotion.spec import parse_emotion
 from emotts.emotion.timeline import Keyframe, Timeline
+from emotts.intonation import Intonation
 from emotts.pipeline import EmoTTS
 from emotts.prosody_edit import to_json
 from emotts.speech import Result
@@ -93,14 +94,14 @@ def test_an_edited_reading_is_spoken(tts: EmoTTS, plain: Result) -> None:
     both = (plain.f0 > 0) & (result.f0 > 0)
     assert np.median(result.f0[both] / plain.f0[both]) == pytest.approx(1.2, rel=0.02)
     with pytest.raises(ValueError, match="token"):
-        tts.synthesize("Another text of words.", seed=3, prosody=plain.prosody)
+        tts.synthesize(TEXT.replace("late", "soon"), seed=3, prosody=plain.prosody)
     with pytest.raises(ValueError, match="segments"):
         tts.synthesize(TEXT, seed=3, prosody=plain.prosody[:1])
 
 
 def test_a_still_time_line_is_the_emotion_itself(tts: EmoTTS) -> None:
     wanted = tts.synthesize(TEXT, seed=3, emotion="angry:0.8")
-    for kind, places in (("part", (0.0, 1.0)), ("word", (0.0, 9.0)), ("t", (0.0, 5.0))):
+    for kind, places in (("part", (0.0, 1.0)), ("word", (0.0, 9.0)), ("t", (0.0, 1.0))):
         line = Timeline(kind, tuple(Keyframe(place, "angry:0.8") for place in places))
         result = tts.synthesize(TEXT, seed=3, timeline=line)
         assert result.durations == wanted.durations
@@ -205,3 +206,82 @@ def test_an_option_that_does_not_exist_is_refused(tts: EmoTTS) -> None:
 def test_missing_files_are_named_before_anything_is_spoken(tts: EmoTTS, options: dict[str, Any], said: str) -> None:
     with pytest.raises((FileNotFoundError, ValueError), match=said):
         tts.stream("Yes.", **options)
+
+
+def test_contiguous_word_times_hold_across_sentences(tts: EmoTTS, plain: Result) -> None:
+    times = [WordTime("", time.start_s + 0.003, time.end_s + 0.003) for time in plain.word_times]
+    joined = [WordTime("", a.start_s, b.start_s) for a, b in zip(times, [*times[1:], times[-1]], strict=True)]
+    joined[-1] = times[-1]
+    result = tts.synthesize(TEXT, seed=3, word_times=joined)
+    for asked, given in zip(joined, result.word_times, strict=True):
+        assert abs(asked.start_s - given.start_s) <= FRAME_S and abs(asked.end_s - given.end_s) <= FRAME_S
+
+
+def test_a_melody_spans_all_sentences(tts: EmoTTS) -> None:
+    ramp = Intonation(np.linspace(-0.4, 0.4, 300), 200.0, 3.0)
+    result = tts.synthesize("We left. The road was long. Nobody spoke. Then we came home.", seed=3, intonation=ramp)
+    voiced = result.f0 > 0
+    assert np.corrcoef(np.flatnonzero(voiced), np.log2(result.f0[voiced]))[0, 1] > 0.9
+
+
+def test_emphasis_is_in_the_sheet_once(tts: EmoTTS) -> None:
+    text = "I *never* said that."
+    first = tts.synthesize(text, seed=3)
+    assert tts.synthesize(text, seed=3, prosody=first.prosody).durations == first.durations
+
+
+def test_classifier_guidance_goes_towards_what_the_segment_asks(tts: EmoTTS) -> None:
+    from emotts.plan import plan_segments
+    from emotts.text import text_to_segments
+
+    def towards(**options: Any) -> dict[str, float]:
+        request = tts.request(classifier=0.5, **options)
+        (part,) = plan_segments(text_to_segments("Yes, we left early."), request, [])
+        push = tts._push(part, request, 0.0)
+        assert push is not None
+        return dict(push.towards)
+
+    assert towards(emotion="angry") == {"angry": 1.0}
+    assert towards(emotion="angry:0.25") == pytest.approx({"angry": 0.25, "neutral": 0.75})
+    assert towards(emotion="happy:0") == {"neutral": 1.0}
+    assert 0.3 < towards(timeline="rise:angry")["angry"] < 0.7
+    with pytest.raises(ValueError, match="goes towards labels"):
+        towards(arousal=0.8)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("Yes.", {"timeline": "rise:angry", "emotion": "sad"}, "time line or an emotion"),
+        ("[sad]Yes.[/]", {"timeline": "rise:angry"}, "time line or spans"),
+        ("Yes.", {"intonation_weight": 0.5}, "needs intonation"),
+        ("Yes.", {"mixing": "velocity", "emotion": "happy"}, "needs a mixture"),
+        ("The [sad]boats[/] came home.", {"mixing": "velocity", "emotion": "happy+sad"}, "spans out"),
+        ("Yes.", {"classifier": 0.5, "steps": 0, "emotion": "sad"}, "steps of 1"),
+        ("Yes.", {"like_neutral": ["a.wav"]}, "like= recordings"),
+        ("Yes.", {"norms": "norms.txt"}, "in quotes"),
+        ("Yes.", {"timeline": 5}, "timeline must be the path"),
+        ("Yes.", {"word_times": ["a"]}, "word_times must be the path"),
+        ("[sad]", {}, "nothing speakable"),
+        ("[pause 1s]", {}, "nothing speakable"),
+        ("[sad][/]", {"duration": 1.0}, "nothing speakable"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(tts: EmoTTS, text: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        tts.synthesize(text, **options)
+
+
+def test_norms_and_neutral_recordings_serve_spans(tts: EmoTTS, tmp_path: Path) -> None:
+    norms = tmp_path / "norms.txt"
+    norms.write_text("zorby\t0.9\t0.9\t0.5\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="zorby"):
+        tts.synthesize('["zorby"]Hello there.[/]', seed=3)
+    assert tts.synthesize('["zorby"]Hello there.[/]', seed=3, norms=norms).duration_s > 0
+
+
+def test_a_time_line_in_seconds_is_kept_when_the_length_is_asked_as_it_is(tts: EmoTTS) -> None:
+    line = Timeline("t", (Keyframe(0.0, "sad"), Keyframe(2.0, "excited:1.2")))
+    free = tts.synthesize(TEXT, seed=3, timeline=line)
+    again = tts.synthesize(TEXT, seed=3, timeline=line, duration=free.duration_s)
+    assert np.abs(np.subtract(again.durations, free.durations)).max() <= 1  # a reading's lengths are not whole frames

@@ -16,16 +16,18 @@ from typing import Any, get_args
 
 from emotts.emotion.direction import load_direction
 from emotts.emotion.labels import DIMENSIONS
-from emotts.emotion.spans import read_span
+from emotts.emotion.spans import read_span, span_specs
 from emotts.emotion.spec import EmotionSpec, parse_emotion
+from emotts.plan import check_span
 from emotts.request import Request, check_range, unknown_voice
-from emotts.resolve import read_files
+from emotts.resolve import Resolver, check_used, read_files
 from emotts.text.markup import parse_markup
 
 MAX_ROWS = 100_000
 MAX_TEXT_CHARS = 1_000_000
 SHOWN_PROBLEMS = 20
 KINDS = frozenset({"bool", "int", "float", "str"})
+FILE_OPTIONS = ("timeline", "word_times", "prosody", "intonation", "like_neutral", "norms")
 RECORDINGS = ("intonation", "like_neutral", "norms")  # reading them takes too long for a check
 NOT_OF_READING = ("emotion", "voice", *DIMENSIONS, *RECORDINGS)
 LIST = "list"  # of texts: recordings
@@ -70,7 +72,20 @@ class Row:
 
     def _hash(self) -> str:
         content = json.dumps([self.text, dict(self.options)], sort_keys=True, default=EmotionSpec.to_dict)
-        return sha256(content.encode()).hexdigest()
+        digest = sha256(content.encode())
+        for path in self._files():
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def _files(self) -> list[Path]:
+        """Return the files that the row reads, whose contents belong to what it asks."""
+        given = [self.options.get(name) for name in FILE_OPTIONS]
+        paths = [path for value in given for path in ([value] if isinstance(value, str) else value or [])]
+        emotion = self.options.get("emotion")
+        specs = [*([parse_emotion(emotion)] if emotion is not None else []), *span_specs(self.text)]
+        for spec in specs:
+            paths += [*(path for path, _ in (*spec.like, *spec.directions)), *spec.erase]
+        return [path for path in map(Path, paths) if path.is_file()]
 
 
 class BatchProblems(ValueError):
@@ -156,15 +171,30 @@ class Checker:
             if name in self.options and (checked := self.value(name, value, place, is_text)) is not None
         }
         if len(self.problems) == before:
-            try:
-                parse_emotion(*(options.get(name) for name in ("emotion", *DIMENSIONS)))
-                rest = {name: value for name, value in options.items() if name not in NOT_OF_READING}
-                Request(**DEFAULTS | read_files(rest))
-            except ValueError as error:
-                self.complain(place, error)
+            self.combination(str(text), options, place)
         if len(self.problems) > before:
             return None
         return Row(number, line, str(text), output or f"{number:06d}.wav", options)
+
+    def combination(self, text: str, options: Mapping[str, Any], place: str) -> None:
+        """Note what is wrong with options that are each right by themselves, and with the spans of the text."""
+        norms, neutral = options.get("norms"), options.get("like_neutral", ())
+        try:
+            emotion = parse_emotion(*(options.get(name) for name in ("emotion", *DIMENSIONS)))
+            spans = span_specs(text)
+            for spec in spans:
+                check_span(spec)
+            check_used([emotion, *spans], neutral, norms)
+            for spec in (emotion, *spans):
+                check_files(spec)
+                check_words(spec, norms)
+            if spans and options.get("timeline") is not None:
+                raise ValueError("give either a time line or spans in the text; got both.")
+            unread = {*NOT_OF_READING, "intonation_weight" if "intonation" in options else ""}
+            rest = {name: value for name, value in options.items() if name not in unread}
+            Request(**DEFAULTS | read_files(rest) | {"emotion": emotion}).check_combinations()
+        except (ValueError, FileNotFoundError) as error:
+            self.complain(place, error)
 
     def text(self, text: Any, place: str) -> None:
         """Note what is wrong with a text."""
@@ -205,14 +235,16 @@ def _kinds(annotation: Any) -> frozenset[str]:
 
 
 def check_files(spec: EmotionSpec) -> None:
-    """Raise a FileNotFoundError or ValueError where a specification names a file that is not there, or words nobody knows."""
+    """Raise a FileNotFoundError or ValueError where a specification names a file that is not there or not what it should be."""
     _check_exists([path for path, _ in spec.like])
     for path in (*(path for path, _ in spec.directions), *spec.erase):
         load_direction(path)
-    if spec.words is not None:
-        from emotts.emotion.words import describe
 
-        describe(spec.words)
+
+def check_words(spec: EmotionSpec, norms: str | None = None) -> None:
+    """Raise a ValueError where a specification describes in words that nobody knows."""
+    if spec.words is not None:
+        Resolver().describe(spec.words, norms)
 
 
 def _check_exists(paths: Sequence[str]) -> None:

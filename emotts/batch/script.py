@@ -15,10 +15,11 @@ import numpy as np
 
 from emotts.audio import SPEC, AudioWriter, load_audio
 from emotts.batch.outputs import PARTIAL
-from emotts.batch.rows import MAX_ROWS, BatchProblems, Checker, Row, check_files
+from emotts.batch.rows import MAX_ROWS, BatchProblems, Checker, Row, check_files, check_words
 from emotts.batch.tables import read_text
 from emotts.emotion.coordinates import coordinates_of_spec, spec_at
 from emotts.emotion.labels import DIMENSIONS, LABEL_INDEX
+from emotts.emotion.spans import span_specs
 from emotts.emotion.spec import EmotionSpec, parse_emotion
 from emotts.resolve import Resolver
 
@@ -79,8 +80,9 @@ class Script:
         for number, (turn, mood) in enumerate(zip(self.turns, moods(self, inertia, resolver), strict=True), start=1):
             name = re.sub(r"\W+", "-", turn.speaker).strip("-")
             options = {**self.cast[turn.speaker].options, "emotion": mood}
-            if not mood.like:
-                options.pop("like_neutral", None)
+            for option in ("like_neutral", "norms"):  # the mood is in labels and dimensions by now
+                if not span_specs(turn.text):
+                    options.pop(option, None)
             output = f"{TURNS}/{number:04d}-{name}.wav"
             rows.append(Row(number, turn.line, turn.text, output, options, {"speaker": turn.speaker}))
         return rows
@@ -165,7 +167,7 @@ def _read_text(texts: Sequence[str], at: int, asked: EmotionSpec) -> np.ndarray:
 
 def _place(spec: EmotionSpec, speaker: Speaker, resolver: Resolver) -> np.ndarray:
     neutral = speaker.options.get("like_neutral", ()) if spec.like else ()
-    return coordinates_of_spec(resolver.plain(spec, neutral))
+    return coordinates_of_spec(resolver.plain(spec, neutral, speaker.options.get("norms")))
 
 
 def join_turns(folder: Path, rows: Sequence[Row], pauses_s: Sequence[float], output: str) -> float:
@@ -202,10 +204,17 @@ def _read_cast(line: str, place: str, cast: dict[str, Speaker], checker: Checker
     cast[name] = Speaker({})
     if not checker.columns([key for key, _ in pairs], place, also=()):
         return
-    given = {key: checker.value(key, value, place, is_text=True) for key, value in pairs}
+    given = {
+        key: checker.value(key, value if key == "emotion" else value.strip('"'), place, is_text=True)
+        for key, value in pairs
+    }
     options = {key: value for key, value in given.items() if value is not None}
     if len(given) < len(pairs):
         checker.complain(place, "an option stands twice; give each once.")
+    if "timeline" in options:
+        checker.complain(place, "a time line leaves no room for the moods of turns; give it in a table.")
+    rest = {key: value for key, value in options.items() if key not in ("like_neutral", "norms")}
+    checker.combination("", rest, place)
     emotion = [options.pop(key, None) for key in ("emotion", *DIMENSIONS)]
     cast[name] = Speaker(options, parse_emotion(*emotion))
 
@@ -228,6 +237,7 @@ def _read_turn(line: str, number: int, cast: dict[str, Speaker], checker: Checke
         try:
             emotion = parse_emotion(match["emotion"])
             check_files(emotion)
+            check_words(emotion, cast[name].options.get("norms"))
         except (ValueError, FileNotFoundError) as error:
             checker.complain(place, error)
     return Turn(number, name, text, emotion) if len(checker.problems) == before else None

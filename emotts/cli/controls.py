@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,16 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
     """Add the options; each is left out where it is not given, so that the pipeline's default holds."""
     feeling = parser.add_argument_group("finer ways to say which emotion (docs/emotion_controls.md)")
     feeling.add_argument(
-        "--not", dest="refused", metavar="SPEC", help="stay away from labels, such as angry or angry:0.5+sad"
+        "--not", dest="refused", metavar="SPEC", help="stay away from labels, such as angry or angry:0.5,sad"
     )
     feeling.add_argument(
         "--timeline", metavar="FILE|PRESET", help="emotion over time: CSV, JSON, or rise:angry, fall:sad, burst:excited"
     )
     feeling.add_argument(
-        "--like-neutral", nargs="+", metavar="FILE", help="neutral recordings of the speaker of a like= recording"
+        "--like-neutral",
+        action="append",
+        metavar="FILE",
+        help="a neutral recording of the speaker of like=; may be repeated",
     )
     feeling.add_argument("--norms", metavar="FILE", help="NRC-VAD or Warriner norms for described words")
     feeling.add_argument("--mixing", metavar="HOW", help="joint (default), embedding, velocity or schedule")
@@ -54,11 +58,13 @@ def asked_emotion(arguments: argparse.Namespace) -> EmotionSpec:
     emotion = parse_emotion(arguments.emotion, arguments.arousal, arguments.valence, arguments.dominance)
     if arguments.refused is None:
         return emotion
-    refused = parse_emotion(arguments.refused.replace(",", "+"))
-    if not refused.weights or refused.dimensions or refused.sources or refused.away:
-        raise ValueError(f"--not must name labels, such as angry or angry:0.5+sad; got {arguments.refused!r:.60}.")
-    fields = {**emotion.to_dict(), "away": (*emotion.away, *refused.weights)}
-    return EmotionSpec(**fields)
+    away = list(emotion.away)
+    for part in filter(None, map(str.strip, re.split(r"[,+]", arguments.refused))):
+        refused = parse_emotion(part)
+        if not refused.weights or refused.dimensions or refused.sources or refused.away:
+            raise ValueError(f"--not must name labels, such as angry or angry:0.5,sad; got {arguments.refused!r:.60}.")
+        away += refused.weights
+    return EmotionSpec(**{**emotion.to_dict(), "away": tuple(away)})
 
 
 def control_options(arguments: argparse.Namespace) -> dict[str, Any]:

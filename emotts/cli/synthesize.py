@@ -61,6 +61,10 @@ def synthesize(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         **control_options(arguments),
     )
+    if arguments.tolerance is not None or arguments.min_speaker_sim is not None:
+        from emotts.loop import check_steerable
+
+        check_steerable(text, request)
     if is_checked:
         _synthesize_checked(tts, text, request, arguments)
         return
@@ -220,6 +224,8 @@ def _check_output(arguments: argparse.Namespace) -> None:
         if Path(arguments.output).suffix.lower() not in FORMATS:
             raise ValueError(f"output must end in one of {', '.join(FORMATS)}, or be -; got {arguments.output!r}.")
     if arguments.prosody_out:
+        if Path(arguments.prosody_out) == Path(arguments.output):
+            raise ValueError(f"output and prosody-out must be two files; got {arguments.output!r} for both.")
         check_writable(Path(arguments.prosody_out), "prosody-out", arguments.force)
     if arguments.plot:
         if Path(arguments.plot).suffix.lower() != ".png":
@@ -258,6 +264,12 @@ def _check_ranges(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be from {low:g} to {high:g}; got {value:g}.")
 
 
+def _asked(request: "Request", arguments: argparse.Namespace) -> dict[str, str]:
+    if request.timeline is not None:
+        return {"emotion asked": f"time line {arguments.timeline}"}
+    return {"emotion asked": str(request.asked or request.emotion)}
+
+
 def understood(tts: "EmoTTS", request: "Request", norms: str | None) -> dict[str, str]:
     """Return what recordings, directions and words became, and which words decided."""
     asked = request.asked
@@ -272,7 +284,7 @@ def understood(tts: "EmoTTS", request: "Request", norms: str | None) -> dict[str
 def _report(spoken: Spoken, arguments: argparse.Namespace) -> None:
     rows = {
         "voice": spoken.request.voice,
-        "emotion asked": str(spoken.request.asked or spoken.request.emotion),
+        **_asked(spoken.request, arguments),
         **spoken.understood,
         "duration": f"{spoken.duration_s:.2f} s",
         "real-time factor": f"{spoken.rtf:.3f}",
@@ -295,6 +307,7 @@ def _report(spoken: Spoken, arguments: argparse.Namespace) -> None:
             "seed": spoken.request.seed,
             "voice": spoken.request.voice,
             "emotion": spoken.request.emotion.to_dict(),
+            **({} if arguments.timeline is None else {"timeline": arguments.timeline}),
             "sample_rate": spoken.sample_rate,
             **spoken.facts,
         }

@@ -27,6 +27,7 @@ CAPITALS = (0.20, 0.0, 0.10)  # a word of capitals among others that are not
 LONGEST_ABBREVIATION = 2  # letters: "OK", "TV" are not shouted
 OWN = 0.6  # share of a sentence's own emotion in its place, the rest is its neighbours'
 DECAY = 0.45  # of a neighbour's part with every sentence between
+REACH = 30  # sentences to each side; what is further off weighs less than 1e-9
 NEUTRAL_BELOW = 0.05  # distance from neutral that is not worth a colour
 
 
@@ -61,12 +62,16 @@ def smooth(places: Sequence[Place]) -> list[Place]:
     """Draw each place towards its neighbours' mean, whose weights fall exponentially with the distance."""
     smoothed = []
     for i, own in enumerate(places):
-        weights = [DECAY ** (abs(i - j) - 1) if j != i else 0.0 for j in range(len(places))]
+        near = range(max(0, i - REACH), min(len(places), i + REACH + 1))
+        weights = [DECAY ** (abs(i - j) - 1) if j != i else 0.0 for j in near]
         total = sum(weights)
         if total == 0.0:
             smoothed.append(own)
             continue
-        around = [sum(w * place[axis] for w, place in zip(weights, places, strict=True)) / total for axis in range(3)]
+        around = [
+            sum(w * place[axis] for w, place in zip(weights, (places[j] for j in near), strict=True)) / total
+            for axis in range(3)
+        ]
         arousal, valence, dominance = (OWN * x + (1.0 - OWN) * y for x, y in zip(own, around, strict=True))
         smoothed.append((arousal, valence, dominance))
     return smoothed

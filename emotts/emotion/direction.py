@@ -196,14 +196,17 @@ def erase(coordinates: np.ndarray, direction: Direction) -> np.ndarray:
 
 
 def like_recordings(heards: Sequence[Heard], strengths: Sequence[float]) -> np.ndarray:
-    """Return the emotion of recordings as coordinates [K + 3]: their mean, each scaled by its strength.
+    """Return the emotion of recordings as coordinates [K + 3]: their sum by strength, scaled down where strengths exceed 1 in all.
 
     Raises:
         ValueError: no recording, or not one strength for each.
     """
     if not heards or len(heards) != len(strengths):
         raise ValueError(f"reference needs a strength for each recording; got {len(strengths)} for {len(heards)}.")
-    return clipped((np.asarray(strengths, np.float64)[:, None] * _places(heards)).mean(axis=0))
+    weights = np.asarray(strengths, np.float64)
+    if len(weights) > 1:
+        weights = weights / max(1.0, float(weights.sum()))
+    return clipped(weights @ _places(heards))
 
 
 def save_direction(path: str | Path, direction: Direction) -> None:

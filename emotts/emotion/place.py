@@ -77,7 +77,8 @@ def track_along(coordinates: Array, even: Evenness = as_asked) -> Track:
     is_known = np.isfinite(coordinates)
     given = np.where(is_known, coordinates, 0.0)
     weights = np.stack([_even(row, even) for row in np.clip(given[:, : len(LABELS)], 0.0, MAX_INTENSITY)])
-    avd = np.clip(given[:, len(LABELS) :], -1.0, 1.0)
+    asked = np.clip(given[:, : len(LABELS)], 0.0, MAX_INTENSITY)
+    avd = np.clip(given[:, len(LABELS) :] + (weights - asked) @ MEANS, -1.0, 1.0)  # a label's dimensions go with it
     return Track(
         weights, np.all(is_known[:, : len(LABELS)], axis=1, keepdims=True)[:, 0], avd, is_known[:, len(LABELS) :]
     )

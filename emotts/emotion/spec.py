@@ -80,6 +80,12 @@ class EmotionSpec:
                 raise ValueError(unknown_label(name))
         if both := {name for name, _ in self.away} & {self.label, *(name for name, _ in self.mixture)}:
             raise ValueError(f'away must name other labels than those asked for; got "{both.pop()}" in both.')
+        others = [name for name in self.sources if name != "auto"]
+        if self.auto is not None and (self.weights or others):
+            raise ValueError(
+                f"auto lets the text decide; it stands with dimensions alone, got {others[0] if others else self.weights[0][0]} "
+                "beside it. Example: auto:0.7,dominance=0.2."
+            )
         if self.label is None and not (self.mixture or self.dimensions or self.sources):
             raise ValueError(f"emotion needs a label or one of {', '.join(DIMENSIONS)}; got nothing. Try {EXAMPLE}.")
 

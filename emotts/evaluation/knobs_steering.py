@@ -5,6 +5,7 @@ Importing this module registers them; see emotts/evaluation/knobs.py.
 
 import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +35,32 @@ def _towards(label: str, take: Take) -> float:
     return float(along(np.array(take.heard.avd), np.zeros(3), np.array(AVD_MEANS[label])))
 
 
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder of all files that knobs read; it goes when the program ends."""
+    return tempfile.TemporaryDirectory(prefix="emotts-knobs-")
+
+
+def _new_file(suffix: str) -> Path:
+    return Path(tempfile.mkdtemp(dir=_folder().name)) / f"knob{suffix}"
+
+
 def _file_of(take: Take, **options: Any) -> Path:
     """Write another take of the same voice to a file that later takes read."""
-    path = Path(tempfile.mkdtemp(prefix="emotts-knob-")) / "recording.wav"
+    path = _new_file(".wav")
     take.again(**options).result.save(path)
     return path
 
 
 def _norms(arousal: float) -> dict[str, Any]:
-    path = Path(tempfile.mkdtemp(prefix="emotts-knob-")) / "norms.txt"
+    path = _new_file(".txt")
     path.write_text(f"furious\t0.5\t{0.5 + 0.5 * arousal:g}\t0.5\n", encoding="utf-8")
     return {"emotion": '"furious"', "norms": path}
 
 
 def _direction_to(label: str) -> Path:
     vector = coordinates_of_spec(parse_emotion(label))
-    path = Path(tempfile.mkdtemp(prefix="emotts-knob-")) / f"{label}.safetensors"
+    path = _new_file(".safetensors")
     save_direction(path, Direction(vector, 1, "pairs", {}))
     return path
 

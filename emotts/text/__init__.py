@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from emotts.text.markup import PLACEHOLDER, Part, Pause, ReadSpan, parse_markup
+from emotts.text.markup import PLACEHOLDER, Part, Pause, ReadSpan, Text, parse_markup
 from emotts.text.phonemize import phonemize, phonemize_marked, written_words
 from emotts.text.spans import NO_SPAN, Chunk, Run, State
 from emotts.text.split import MAX_CHARS
@@ -66,7 +66,8 @@ def text_to_segments(
     """
     waiting: Segment | None = None
     n_spoken = 0
-    for chunk in _chunks(parse_markup(text, language, read_span), max_chars, first_max_chars):
+    parts = parse_markup(text, language, read_span)
+    for chunk in _chunks(parts, max_chars, first_max_chars):
         if isinstance(chunk, Pause):
             before = waiting or Segment([], "", None)
             waiting = replace(before, pause_after_s=(before.pause_after_s or 0.0) + chunk.seconds)
@@ -79,7 +80,10 @@ def text_to_segments(
         waiting = segment
         n_spoken += 1
     if not n_spoken:
-        phonemize(text, language, backend)  # says what is wrong
+        plain = " ".join(part.text for part in parts if isinstance(part, Text)).strip()
+        if plain:
+            phonemize(plain, language, backend)  # says what is wrong
+        raise ValueError(f"there is nothing speakable in the text; got {text[:60]!r}.")
     if waiting:
         yield waiting
 
