@@ -128,6 +128,7 @@ def measure(shape: Shape, arms: tuple[str, ...], dtype: torch.dtype, device: str
     inputs = list(torch.randn(size, generator=draw).to(device, dtype))
     real = lengths_to_mask(block.lengths, shape.frames)
     exact = block.exact(inputs[0])[real]
+    torch.compiler.reset()  # or after eight shapes the peers would silently run uncompiled
     split = torch.compile(split_heads, dynamic=False) if device == "cuda" else split_heads
     rows = []
     for arm in arms:

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from emotts.kernels import attend_padded, choose_backend
+
 HEAD_DIM = 64
 
 
@@ -131,7 +133,14 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map x [B, T, C] to [B, T, C]; padded keys are never attended to."""
-        q, k, v = rearrange(self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=self.heads)
+        qkv = self.qkv(x)
+        needs_grad = torch.is_grad_enabled() and qkv.requires_grad
+        if choose_backend(qkv.device, qkv.dtype, len(mask), mask.shape[1], needs_grad).backend != "sdpa":
+            rope = torch.cat(rotary_tables(x.shape[1], x.device, torch.float32), dim=1)
+            return self.out(
+                attend_padded(qkv, mask, self.norm_q.weight, self.norm_k.weight, rope, self.norm_q.eps or 0.0)
+            )
+        q, k, v = rearrange(qkv, "b t (three h d) -> three b h t d", three=3, h=self.heads)
         cosine, sine = rotary_tables(x.shape[1], x.device, torch.float32)
         q = rotate(self.norm_q(q.float()), cosine, sine).to(v.dtype)
         k = rotate(self.norm_k(k.float()), cosine, sine).to(v.dtype)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from emotts.emotion.recognizer import Statistics
 
 PROSODY_STEPS = 6
-AWAY_SCALE = 0.5  # of what a refused emotion adds to neutral, for each unit of strength
+AWAY_SCALE = 1.0  # of what a refused emotion adds to neutral, for each unit of strength
 FIRST_MAX_CHARS = 90  # a long first sentence is cut sooner, so that something is heard sooner
 
 

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from emotts.audio import SPEC, load_audio, resample
 from emotts.data.manifest import FAR, ManifestRow, read_manifest
 from emotts.emotion.labels import AVD_MEANS, DIMENSIONS, LABELS
+from emotts.emotion.objective import mixture_target
 from emotts.metrics.features_judge import FeaturesJudge, View, cool, mean_known, save, select, view_names
 from emotts.metrics.forest import LEAF, Forest
 from emotts.metrics.functionals import clip_functionals
@@ -109,7 +110,7 @@ class Clips:
     Attributes:
         values: [R, G] all features.
         neutral: [R, G] mean features of neutral clips of the same voice, the clip itself left out.
-        labels: [R] index of the label, -1 without one; weights: [R, K] soft labels, zeros without one.
+        labels: [R] index of the label, -1 without one or for a mixture; weights: [R, K] soft labels, zeros without any.
         avd: [R, 3].
         intensity: [R].
         voices: [R] names.
@@ -137,14 +138,11 @@ class Clips:
 def gather(
     rows: Sequence[ManifestRow], values: np.ndarray, neutral_values: np.ndarray, n_neutral: int | None, seed: int
 ) -> Clips:
-    """Put features and targets side by side.
+    """Put features and targets of R rows side by side.
 
     Args:
-        rows: R clips.
-        values: [R, G].
-        neutral_values: [R, G] the features that these clips have where they stand for the neutral voice.
-        n_neutral: how many neutral clips describe a voice; None takes all.
-        seed: of their choice.
+        values: [R, G]. neutral_values: [R, G], those of the clips where they stand for the neutral voice.
+        n_neutral: how many neutral clips describe a voice; None takes all. seed: of their choice.
     """
     labels = np.array([_label_of(row) for row in rows])
     voices = np.array([row.voice for row in rows])
@@ -154,6 +152,8 @@ def gather(
     for i in np.flatnonzero(labels >= 0):
         weights[i, labels[i]] += strength[i] if labels[i] else 1.0
         weights[i, 0] += 0.0 if labels[i] == 0 else 1.0 - strength[i]
+    for i in (i for i, row in enumerate(rows) if row.mixture is not None):
+        weights[i] = mixture_target(rows[i].mixture).numpy()
     random = np.random.default_rng(seed)
     neutral = np.empty_like(values)
     for i in range(len(rows)):
@@ -190,7 +190,7 @@ def fit_view(name: str, names: Sequence[str], clips: Clips, config: DictConfig) 
     ridge = Ridge(config.ridge).fit(x, clips.avd)
     options = {"n_estimators": config.trees, "max_features": config.max_features, "random_state": config.seed}
     points = ExtraTreesRegressor(min_samples_leaf=config.point_leaf, **options).fit(x, clips.avd)
-    has_label = clips.labels >= 0
+    has_label = clips.weights.sum(axis=1) > 0  # of mixtures too
     share = clips.weights[has_label]
     mass = share / np.maximum(share.sum(axis=0), 1.0)  # so that every label weighs the same
     classes = ExtraTreesRegressor(min_samples_leaf=config.class_leaf, **options)

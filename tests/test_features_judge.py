@@ -275,8 +275,8 @@ def test_the_two_judges_share_no_sentence() -> None:
 
 def test_soft_labels_give_the_rest_to_neutral_and_neighbours_exclude_the_clip() -> None:
     class Row:
-        def __init__(self, label: str | None, intensity: float) -> None:
-            self.label, self.intensity, self.voice = label, intensity, "a"
+        def __init__(self, label: str | None, intensity: float, mixture: dict[str, float] | None = None) -> None:
+            self.label, self.intensity, self.voice, self.mixture = label, intensity, "a", mixture
             self.arousal = self.valence = self.dominance = 0.0
 
     rows = [Row("neutral", 0.0), Row("angry", 0.4), Row("angry", 1.3), Row(None, 0.0), Row("neutral", 0.0)]
@@ -286,6 +286,8 @@ def test_soft_labels_give_the_rest_to_neutral_and_neighbours_exclude_the_clip() 
     assert clips.weights[1, [0, 5]].tolist() == pytest.approx([0.6, 0.4])
     assert clips.weights[2, 5] == 1.0 and clips.weights[3].sum() == 0.0
     assert clips.neutral[:, 0].tolist() == [4.0, 2.0, 2.0, 2.0, 0.0]  # the means of clips 0 and 4, never oneself
+    mixed = recipe.gather([*rows, Row(None, 0.0, {"angry": 0.4, "sad": 0.2})], np.arange(6.0)[:, None], values, None, 0)
+    assert mixed.labels[5] == -1 and mixed.weights[5, [0, 4, 5]].tolist() == pytest.approx([0.4, 0.2, 0.4])
 
 
 @pytest.mark.parametrize("variant", ["clean", "noise10", "telephone", "degraded", "cut"])

@@ -5,6 +5,7 @@ adds the traceback. What is slow to import is imported by the command that needs
 """
 
 import argparse
+import errno
 import math
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 from emotts import __version__
 
 OK, FAILURE, MISTAKE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+LONGEST_MESSAGE = 2_000  # characters
 
 EXAMPLES = """examples:
   emotts synthesize "I can't believe you came." --emotion happy:0.8 -o hello.wav
@@ -65,6 +67,14 @@ def _run(arguments: argparse.Namespace) -> int:
         from emotts.cli.direction import direction
 
         direction(arguments)
+    elif arguments.command == "data":
+        from emotts.cli.data import data
+
+        data(arguments)
+    elif arguments.command == "doctor":
+        from emotts.cli.doctor import doctor
+
+        return doctor(arguments)
     elif arguments.command == "batch":
         from emotts.cli.batch import batch
 
@@ -85,10 +95,14 @@ def _explain(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    is_mistake = isinstance(error, ValueError | FileNotFoundError)
+    is_mistake = (
+        isinstance(error, ValueError | FileNotFoundError) or getattr(error, "errno", None) == errno.ENAMETOOLONG
+    )
     kind = "" if is_mistake or isinstance(error, OSError) else f"{type(error).__name__}: "
     remedy = "" if is_mistake else " (EMOTTS_DEBUG=1 shows where)"
-    say(f"emotts: error: {kind}{error}{remedy}")
+    said = str(error)
+    said = said if len(said) <= LONGEST_MESSAGE else f"{said[: LONGEST_MESSAGE // 2]} … {said[-LONGEST_MESSAGE // 2 :]}"
+    say(f"emotts: error: {kind}{said}{remedy}")
     return MISTAKE if is_mistake else FAILURE
 
 
@@ -115,7 +129,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="emotts", description="Emotional speech, spoken and measured.", epilog=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"emotts {__version__}")
-    from emotts.cli import batch, direction, evaluate, recognize
+    from emotts.cli import batch, data, direction, doctor, evaluate, recognize
     from emotts.cli.check import add_check_options
     from emotts.cli.controls import add_control_options
 
@@ -132,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_model_options(batch.add_parser(commands))
     direction.add_parser(commands)
     recognize.add_parser(commands)
+    data.add_parser(commands)
+    doctor.add_parser(commands)
     for name, text, add_options in (
         ("evaluate", "speak a grid, let the judges hear it, write a report", evaluate.add_evaluate_options),
         ("verify", "show that every knob has its effect; exit code 1 where one has not", evaluate.add_verify_options),

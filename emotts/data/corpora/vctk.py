@@ -1,0 +1,88 @@
+"""VCTK 0.92, 110 speakers of English read: Yamagishi et al. (2019), University of Edinburgh. All of it counts as neutral."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from emotts.data.corpora.reading import CorpusFolder
+from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
+from emotts.data.corpora.splits import ranked_split
+
+PATTERN = r"(?P<name>(?P<spk>[ps]\d+)_(?P<utt>\d{3}))_mic(?P<mic>[12])\.flac$"
+TEXT = r"txt/(?P<spk>[ps]\d+)/(?P<name>(?P=spk)_\d{3})\.txt$"
+
+
+@dataclass(frozen=True)
+class VCTK:
+    """Loader of VCTK.
+
+    Attributes:
+        microphone: 1 or 2; a speaker without it (p280 has no second) is left out, so that all sound alike.
+    """
+
+    microphone: int = 2
+
+    facts: ClassVar[CorpusFacts] = CorpusFacts(
+        name="vctk",
+        title="VCTK",
+        language="en-gb",
+        licence="CC BY 4.0",
+        example="wav48_silence_trimmed/p225/p225_001_mic2.flac",
+        split="a tenth of the speakers tests, another validates; some sentences are in all splits",
+        speakers=110,
+    )
+
+    def read(self, root: Path) -> Listing:
+        """List the clips; errors are those of `Corpus.read`."""
+        if self.microphone not in (1, 2):
+            raise ValueError(f"microphone of VCTK must be 1 or 2; got {self.microphone!r}.")
+        folder = CorpusFolder(root, self.facts)
+        clips = folder.clips(PATTERN)
+        chosen = [clip for clip in clips if clip.match["mic"] == str(self.microphone)]
+        for speaker in sorted({c.match["spk"] for c in clips} - {c.match["spk"] for c in chosen}):
+            folder.problem(f"speaker {speaker}", f"has no microphone {self.microphone} and is left out.")
+        texts = {clip.match["name"]: clip.path for clip in folder.matching(TEXT)}
+        genders = _genders(folder)
+        splits = ranked_split(clip.match["spk"] for clip in chosen)
+        rows = []
+        for clip in chosen:
+            name, speaker = clip.match["name"], clip.match["spk"]
+            text = folder.first_line(texts[name]) if name in texts else None
+            if text is None:
+                folder.problem(clip.path, "has no text in txt/ (p315 has none in the published corpus).")
+                continue
+            rows.append(
+                SourceRow(
+                    id=f"vctk-{name}",
+                    audio=clip.path,
+                    corpus="vctk",
+                    speaker=speaker,
+                    language="en-gb",
+                    licence=self.facts.licence,
+                    split=splits[speaker],
+                    text=text,
+                    gender=genders.get(speaker),
+                    label="neutral",
+                    intensity=0.0,
+                )
+            )
+        present = {row.id for row in rows}
+        bad = {Path(problem.place).stem.rpartition("_mic")[0] for problem in folder.problems}
+        speakers = {row.speaker for row in rows}
+        for name in sorted(texts):
+            if name.partition("_")[0] in speakers and f"vctk-{name}" not in present and name not in bad:
+                folder.problem(f"{name}_mic{self.microphone}.flac", "is missing.")
+        return Listing(rows, folder.problems)
+
+
+def _genders(folder: CorpusFolder) -> dict[str, str]:
+    """Return the gender of each speaker from speaker-info.txt, columns between spaces: ID, AGE, GENDER, ACCENTS."""
+    found = {}
+    for clip in folder.matching(r"speaker-info\.txt$")[:1]:
+        for line in folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"):
+            cells = line.split()
+            if len(cells) > 2 and cells[2] in ("F", "M"):
+                found[cells[0]] = cells[2].lower()
+    return found
