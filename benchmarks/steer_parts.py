@@ -108,20 +108,27 @@ def away(bench: Bench) -> list[Figure]:
 
 
 def classifier(bench: Bench) -> list[Figure]:
-    """The recogniser's push: probability of what is asked, and of what is refused, by the judge that does not steer."""
-    rose, fell = [], []
+    """The recogniser's push: what it hears itself, and what the judge hears that does not steer."""
+    hearing = load_judge("recognizer")
+    told = {v: hearing.with_reference(neutral_speech(bench.tts, v)) for v in bench.voices}
+    rose, rose_itself, fell = [], [], []
     for i, text, voice in bench.pairs():
         emotion, refused = REFUSED[i % len(REFUSED)]
         label = emotion.split(":")[0]
-        plain = bench.heard(text, voice, emotion=emotion).labels
-        pushed = bench.heard(text, voice, emotion=emotion, classifier=0.4).labels
+        plain, pushed = (bench.say(text, voice, emotion=emotion, **push) for push in ({}, {"classifier": 0.4}))
+        by_itself = [told[voice].hear(x.waveform, x.sample_rate).labels[label] for x in (plain, pushed)]
+        rose_itself.append(by_itself[1] > by_itself[0])
+        heard = [bench.hear(x).labels for x in (plain, pushed)]
+        rose.append(heard[1][label] > heard[0][label])
         pulled = bench.heard(text, voice, emotion=f"{emotion}-{refused}:0.01", classifier_away=0.4).labels
-        rose.append(pushed[label] > plain[label])
-        fell.append(pulled[refused] < plain[refused])
-    return [
-        Figure("classifier guidance 0.4", "probability of the label rises", "-", f"{100 * np.mean(rose):.1f} %", len(rose)),
-        Figure("classifier guidance away 0.4", "probability of the refused falls", "-", f"{100 * np.mean(fell):.1f} %", len(fell)),
-    ]  # fmt: skip
+        fell.append(pulled[refused] < heard[0][refused])
+    control = "classifier guidance 0.4"
+    rows = (
+        (f"{control}, by the recogniser that pushes", "probability of the label rises", rose_itself),
+        (control, "probability of the label rises", rose),
+        (f"{control}, away", "probability of the refused label falls", fell),
+    )
+    return [Figure(name, what, "-", f"{100 * float(np.mean(hits)):.1f} %", len(hits)) for name, what, hits in rows]
 
 
 def reference(bench: Bench) -> list[Figure]:
