@@ -20,7 +20,7 @@ from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.checkpoint.config import build
 from emotts.emotion import augment as distort
 from emotts.emotion.heard import UNCERTAIN, Heard
-from emotts.emotion.labels import AVD_MEANS, LABELS
+from emotts.emotion.labels import AVD_MEANS, DIMENSIONS, LABELS
 from emotts.emotion.listening import PIECE_S, RecognizerJudge
 from emotts.emotion.objective import (
     CONTROL_SCALES,
@@ -558,6 +558,7 @@ def test_the_recipe_trains_resumes_exports_and_measures(tmp_path: Path) -> None:
             "text": f"Sentence {i}.",
             "split": ["train", "train", "test"][i // 2 % 3],
             "intensity": 0.9 if row["label"] == "happy" else 0.0,
+            **dict(zip(DIMENSIONS, (0.46, 0.73, 0.41) if row["label"] == "happy" else (0.0, 0.0, 0.0), strict=True)),
         }
         save_audio(corpus / row["audio"].replace(".flac", ".wav"), speechlike(row["duration_s"], seed=i))
         row["audio"] = row["audio"].replace(".flac", ".wav")
