@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from emotts.pipeline import EmoTTS, Result
 
 MANY_STEPS = 32  # where both flows have settled
+LEAST_MOVE = 0.15  # of the way to a label's place; weak ones such as disgust reach 0.2 to 0.3 on two texts
 EMOTION = "excited:0.7"  # what guidance exaggerates
 
 
@@ -146,7 +147,7 @@ def _label(name: str) -> Knob:
     return Knob(
         f"emotion {name}", "heard arousal, valence, dominance move to the label's place", (0.0, 0.5, 1.0),
         lambda value: {"emotion": f"{name}:{value:g}"},
-        lambda take: float(along(np.array(take.heard.avd), np.zeros(3), place)), 1, 0.25, parameter="emotion",
+        lambda take: float(along(np.array(take.heard.avd), np.zeros(3), place)), 1, LEAST_MOVE, parameter="emotion",
     )  # fmt: skip
 
 

@@ -176,7 +176,7 @@ for _knob in (
          lambda v: {"emotion": "excited:0.5+sad:0.5", "mixing": v}, _sound, 0, 0.01),
     Knob("speaker_guidance", "the voice is exaggerated", (1.0, 1.5, 2.0), lambda v: {"speaker_guidance": v}, _sound,
          0, 0.02, keeps_voice=False),
-    Knob("content_guidance", "the articulation is exaggerated", (1.0, 1.3, 1.6), lambda v: {"content_guidance": v},
+    Knob("content_guidance", "the articulation is exaggerated", (1.0, 1.15, 1.3), lambda v: {"content_guidance": v},
          _sound, 0, 0.02),
     Knob("classifier", f"{EMOTION} sounds more so", (0.0, 0.3, 0.6), lambda v: {"emotion": EMOTION, "classifier": v},
          _sound, 0, 0.02),
