@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -21,9 +20,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from speak_plan import Plan, Row, make_plan
+from speak_plan import Plan, make_plan
 from speak_rows import ROWS
 from speak_systems import ROOT, Bench, ModelSystem, TeacherSystem
+from tables import Row, git_commit, markdown
 
 RESULTS = ROOT / "benchmarks" / "results"
 SENTENCES = ROOT / "recipes" / "sentences" / "test.txt"
@@ -110,11 +110,6 @@ def n_sentences(plan: Plan) -> int:
     return len({ask.text for ask in [*plan.neutral, *plan.emotional]})
 
 
-def git_commit() -> str:
-    output = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return output.stdout.strip() or "none"
-
-
 def cpu_name() -> str:
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -139,14 +134,6 @@ def save_results(results: dict[str, Any]) -> None:
     temporary = RESULTS / ".speak.json"
     temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(RESULTS / "speak.json")
-
-
-def markdown(rows: list[Row]) -> str:
-    """Return the table: measure, target, value, whether it is met."""
-    marks = {True: "met", False: "**missed**", None: ""}
-    lines = ["| measure | at least | reached | |", "|---|---|---|---|"]
-    lines += [f"| {row.measure} | {row.target} | {row.value} | {marks[row.is_met]} |" for row in rows]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

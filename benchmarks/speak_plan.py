@@ -1,7 +1,7 @@
 """Which requests the benchmark makes, what a row of its table is, and the measures that several rows share."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,17 +9,6 @@ from speak_systems import Ask, Bench, System
 
 from emotts.emotion.labels import LABELS
 from emotts.metrics.statistics import Interval, bootstrap_ratio
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; `is_met` None is a figure without a target, `numbers` is what the JSON file keeps."""
-
-    measure: str
-    target: str
-    value: str
-    is_met: bool | None
-    numbers: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

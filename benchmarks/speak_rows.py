@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from speak_plan import (
     Plan,
-    Row,
     as_list,
     embedding,
     grouped,
@@ -17,6 +16,7 @@ from speak_plan import (
 )
 from speak_speed import speed_rows
 from speak_systems import Ask, Bench, System
+from tables import Row
 
 from emotts.metrics.prosody import contour_correlation
 from emotts.metrics.statistics import Interval, bootstrap_mean, spearman

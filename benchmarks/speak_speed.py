@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 
-from speak_plan import Plan, Row
+from speak_plan import Plan
 from speak_systems import ROOT, Bench
+from tables import Row
 
 SCRIPT = """
 import json, time

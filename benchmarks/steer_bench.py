@@ -1,7 +1,6 @@
 """What the parts of benchmarks/steer.py stand on: the model, the judge that knows its voices, and the rows of the table."""
 
 import platform
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tables import git_commit
 
 from emotts import EmoTTS
 from emotts.emotion.heard import Heard, Judge
@@ -68,8 +68,7 @@ class Bench:
         return self.hear(self.say(text, voice, **options))
 
     def describe(self) -> dict[str, Any]:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-        return {"voices": self.voices, "commit": commit, "python": platform.python_version(), "judge": "features"}
+        return {"voices": self.voices, "commit": git_commit(), "python": platform.python_version(), "judge": "features"}
 
 
 def rate(control: str, measure: str, hits: Sequence[bool], least: float) -> Figure:

@@ -8,14 +8,14 @@ The targets in tests/data were written before the word list and the rules. Resul
 import json
 import platform
 import random
-import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tables import Row, git_commit, markdown
 
 from emotts.emotion.affect import own_words
 from emotts.emotion.auto import read_emotions
@@ -31,16 +31,6 @@ NEUTRAL_VALENCE = 0.12  # a smaller valence counts as neither pleasant nor unple
 LOW_AROUSAL, HIGH_AROUSAL = -0.08, 0.38  # borders of the three levels of arousal
 HELD_OUT_SHARE = 0.2  # of the listed single words, to see how words on no list are placed
 SAME_STEM = 5  # letters; words that begin alike are held out together
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A row of the table; `is_met` is None where no target is set."""
-
-    measure: str
-    target: str
-    value: str
-    is_met: bool | None = None
 
 
 def main() -> int:
@@ -61,27 +51,27 @@ def main() -> int:
     return 0
 
 
-def descriptions() -> Figure:
+def descriptions() -> Row:
     """Return the mean absolute error over dimensions and rows."""
     errors = np.array([np.abs(place_of(describe(row["text"]).spec) - target_of(row)) for row in rows("descriptions")])
     each = ", ".join(f"{name} {error:.3f}" for name, error in zip(DIMENSIONS, errors.mean(axis=0), strict=True))
     mean = float(errors.mean())
-    return Figure(f"{len(errors)} descriptions, mean AVD error", "<= 0.30", f"{mean:.3f} ({each})", mean <= 0.30)
+    return Row(f"{len(errors)} descriptions, mean AVD error", "<= 0.30", f"{mean:.3f} ({each})", mean <= 0.30)
 
 
-def triples() -> Figure:
+def triples() -> Row:
     """Return the share of triples whose distances from neutral, along the strongest, rise."""
     right = []
     for row in rows("degree_triples"):
         weak, middle, strong = (place_of(describe(row[name]).spec) for name in ("weak", "middle", "strong"))
         right.append(bool(weak @ strong < middle @ strong < strong @ strong))
     share = sum(right) / len(right)
-    return Figure(
+    return Row(
         "degree triples in order", ">= 90 %", f"{100 * share:.1f} % ({sum(right)} of {len(right)})", share >= 0.9
     )
 
 
-def sentences() -> list[Figure]:
+def sentences() -> list[Row]:
     """Return the shares of sentences, each alone, whose sign of valence and whose level of arousal are right."""
     data = rows("auto_sentences")
     places = [place_of(read_emotions([row["text"]])[0]) for row in data]
@@ -90,12 +80,12 @@ def sentences() -> list[Figure]:
     n_signs = sum(sign == row["valence_sign"] for sign, row in zip(signs, data, strict=True))
     n_levels = sum(level == row["arousal_level"] for level, row in zip(levels, data, strict=True))
     return [
-        Figure("auto: sign of valence (unpleasant, neither, pleasant)", "-", f"{100 * n_signs / len(data):.1f} %"),
-        Figure("auto: level of arousal (low, middle, high)", "-", f"{100 * n_levels / len(data):.1f} %"),
+        Row("auto: sign of valence (unpleasant, neither, pleasant)", "-", f"{100 * n_signs / len(data):.1f} %"),
+        Row("auto: level of arousal (low, middle, high)", "-", f"{100 * n_levels / len(data):.1f} %"),
     ]
 
 
-def unseen_words() -> list[Figure]:
+def unseen_words() -> list[Row]:
     """Return how near words taken off the list come to their places by neighbours; nothing without the extra."""
     try:
         embed: Embed = load_embedder()
@@ -113,7 +103,7 @@ def unseen_words() -> list[Figure]:
     guesses = np.array([place for place, _ in neighbour_place(held_out, listed, embed)])
     neutral, guessed = float(np.abs(places).mean()), float(np.abs(places - guesses).mean())
     value = f"{guessed:.3f} (taken as neutral: {neutral:.3f})"
-    return [Figure(f"{len(held_out)} words taken off the list, by neighbours: mean AVD error", "-", value)]
+    return [Row(f"{len(held_out)} words taken off the list, by neighbours: mean AVD error", "-", value)]
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -126,18 +116,6 @@ def target_of(row: dict[str, Any]) -> np.ndarray:
 
 def place_of(spec: EmotionSpec) -> np.ndarray:
     return np.array([spec.dimensions.get(name, 0.0) for name in DIMENSIONS])
-
-
-def git_commit() -> str:
-    output = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return output.stdout.strip() or "none"
-
-
-def markdown(figures: list[Figure]) -> str:
-    marks = {True: "met", False: "**missed**", None: ""}
-    lines = ["| measure | at least | reached | |", "|---|---|---|---|"]
-    lines += [f"| {figure.measure} | {figure.target} | {figure.value} | {marks[figure.is_met]} |" for figure in figures]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

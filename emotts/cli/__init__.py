@@ -6,13 +6,13 @@ adds the traceback. What is slow to import is imported by the command that needs
 
 import argparse
 import errno
-import math
 import os
 import sys
 import warnings
 from typing import Any, NoReturn
 
 from emotts import __version__
+from emotts.cli.arguments import number, whole
 
 OK, FAILURE, MISTAKE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 LONGEST_MESSAGE = 2_000  # characters
@@ -180,17 +180,17 @@ def _add_synthesis_options(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how to say it")
     how.add_argument("--voice", metavar="NAME", help="a name that `emotts voices` lists")
     how.add_argument("--emotion", metavar="SPEC", help="such as happy:0.8, happy+sad:0.4, 'weary but proud', auto")
-    how.add_argument("--arousal", type=_number, metavar="A", help="calm -1 to agitated 1")
-    how.add_argument("--valence", type=_number, metavar="V", help="unpleasant -1 to pleasant 1")
-    how.add_argument("--dominance", type=_number, metavar="D", help="submissive -1 to dominant 1")
-    how.add_argument("--speed", type=_number, default=1.0, metavar="S", help="tempo factor, above 1 is faster")
-    how.add_argument("--pitch", type=_number, default=0.0, metavar="ST", help="semitones up or down")
-    how.add_argument("--steps", type=_whole, metavar="N", help="steps of the flow; more is finer and slower")
-    how.add_argument("--guidance", type=_number, default=1.0, metavar="G", help="above 1 exaggerates the emotion")
+    how.add_argument("--arousal", type=number, metavar="A", help="calm -1 to agitated 1")
+    how.add_argument("--valence", type=number, metavar="V", help="unpleasant -1 to pleasant 1")
+    how.add_argument("--dominance", type=number, metavar="D", help="submissive -1 to dominant 1")
+    how.add_argument("--speed", type=number, default=1.0, metavar="S", help="tempo factor, above 1 is faster")
+    how.add_argument("--pitch", type=number, default=0.0, metavar="ST", help="semitones up or down")
+    how.add_argument("--steps", type=whole, metavar="N", help="steps of the flow; more is finer and slower")
+    how.add_argument("--guidance", type=number, default=1.0, metavar="G", help="above 1 exaggerates the emotion")
     how.add_argument(
-        "--prosody-temperature", type=_number, metavar="T", help="how far readings differ; 0 is always the same one"
+        "--prosody-temperature", type=number, metavar="T", help="how far readings differ; 0 is always the same one"
     )
-    how.add_argument("--seed", type=_whole, metavar="N", help="the same seed gives the same reading; drawn if left out")
+    how.add_argument("--seed", type=whole, metavar="N", help="the same seed gives the same reading; drawn if left out")
 
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -207,19 +207,3 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", metavar="DIR", help="a checkpoint folder; default $EMOTTS_CHECKPOINT, then the bundled model"
     )
     model.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu (default), cuda or cuda:N")
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a number; got {text[:40]!r}")
-    return value
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more; got {text[:40]!r}")
-    return int(text)

@@ -1,11 +1,11 @@
 """Options of `emotts synthesize` for the finer ways of asking: mixing, guidance, time line, timing, and the reading itself."""
 
 import argparse
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotts.cli.arguments import number
 from emotts.emotion.spec import EmotionSpec, parse_emotion
 
 if TYPE_CHECKING:
@@ -34,17 +34,17 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
     )
     feeling.add_argument("--norms", metavar="FILE", help="NRC-VAD or Warriner norms for described words")
     feeling.add_argument("--mixing", metavar="HOW", help="joint (default), embedding, velocity or schedule")
-    feeling.add_argument("--speaker-guidance", type=_number, metavar="G", help="above 1 exaggerates the voice")
-    feeling.add_argument("--content-guidance", type=_number, metavar="G", help="above 1 exaggerates the articulation")
-    feeling.add_argument("--classifier", type=_number, metavar="S", help="push by the recogniser, 0 to 1, such as 0.4")
+    feeling.add_argument("--speaker-guidance", type=number, metavar="G", help="above 1 exaggerates the voice")
+    feeling.add_argument("--content-guidance", type=number, metavar="G", help="above 1 exaggerates the articulation")
+    feeling.add_argument("--classifier", type=number, metavar="S", help="push by the recogniser, 0 to 1, such as 0.4")
     feeling.add_argument(
-        "--classifier-away", type=_number, metavar="S", help="push away from --not labels, or from all others"
+        "--classifier-away", type=number, metavar="S", help="push away from --not labels, or from all others"
     )
     timing = parser.add_argument_group("timing and intonation")
-    timing.add_argument("--duration", type=_number, metavar="S", help="length of the whole in seconds")
+    timing.add_argument("--duration", type=number, metavar="S", help="length of the whole in seconds")
     timing.add_argument("--word-times", metavar="FILE", help="when each word is spoken: CSV, SRT or TextGrid")
     timing.add_argument("--intonation", metavar="FILE", help="take over the melody of a recording")
-    timing.add_argument("--intonation-weight", type=_number, metavar="W", help="how far, 0 to 1.5 (default: 1)")
+    timing.add_argument("--intonation-weight", type=number, metavar="W", help="how far, 0 to 1.5 (default: 1)")
     timing.add_argument("--prosody-out", metavar="FILE", help="write durations, F0 and energy of every token as JSON")
     timing.add_argument("--prosody", metavar="FILE", help="speak with such a file, edited")
 
@@ -77,13 +77,3 @@ def write_prosody(path: str, result: "Result") -> None:
     from emotts.prosody_edit import to_json
 
     Path(path).write_text(to_json(result.prosody), encoding="utf-8")
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a number; got {text[:40]!r}")
-    return value

@@ -22,13 +22,11 @@ def reference_attention(
     scale: float,
 ) -> Tensor:
     """Attend in float32 (float64 for float64 input) by the formula; returns [tokens, heads * 64] in qkv's dtype."""
-    precision = torch.promote_types(qkv.dtype, torch.float32)
     index, is_real = _rows(qkv.shape[0], starts, lengths, max_length)
-    query, key, value = _gather(qkv, index, is_real, precision)
-    query, key = prepare(query, query_weight, rope, epsilon), prepare(key, key_weight, rope, epsilon)
+    query, key, value = _prepared(qkv, index, is_real, query_weight, key_weight, rope, epsilon)
     scores = scale * query @ key.transpose(-1, -2)  # [S, H, T, T]
     # The lowest number, not minus infinity: a sequence of length 0 then has a finite result and gradient, both thrown away.
-    scores = scores.masked_fill(~is_real[:, None, None, :], torch.finfo(precision).min)
+    scores = scores.masked_fill(~is_real[:, None, None, :], torch.finfo(scores.dtype).min)
     return _scatter(scores.softmax(dim=-1) @ value, index, is_real, qkv)
 
 
@@ -45,9 +43,7 @@ def sdpa_attention(
 ) -> Tensor:
     """Attend by torch's scaled_dot_product_attention in qkv's dtype; norm and rotation are in float32."""
     index, is_real = _rows(qkv.shape[0], starts, lengths, max_length)
-    precision = torch.promote_types(qkv.dtype, torch.float32)
-    query, key, value = _gather(qkv, index, is_real, precision)
-    query, key = prepare(query, query_weight, rope, epsilon), prepare(key, key_weight, rope, epsilon)
+    query, key, value = _prepared(qkv, index, is_real, query_weight, key_weight, rope, epsilon)
     # A sequence of length 0 attends to its zeros, for a row without any key is NaN in some of torch's kernels.
     mask = (is_real | ~is_real.any(dim=1, keepdim=True))[:, None, None, :]
     query, key, value = query.to(qkv.dtype), key.to(qkv.dtype), value.to(qkv.dtype)
@@ -77,10 +73,23 @@ def _rows(tokens: int, starts: Tensor, lengths: Tensor, max_length: int) -> tupl
     return torch.where(is_real, starts[:, None] + positions[None, :], 0), is_real
 
 
-def _gather(qkv: Tensor, index: Tensor, is_real: Tensor, precision: torch.dtype) -> tuple[Tensor, ...]:
-    """Return queries, keys and values [S, H, T, 64]; rows that are not real are zeros, whatever qkv holds there."""
+def _prepared(
+    qkv: Tensor,
+    index: Tensor,
+    is_real: Tensor,
+    query_weight: Tensor | None,
+    key_weight: Tensor | None,
+    rope: Tensor | None,
+    epsilon: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return queries, keys and values [S, H, T, 64] in float32 at least, the first two normed and rotated.
+
+    Rows that are not real are zeros, whatever qkv holds there.
+    """
+    precision = torch.promote_types(qkv.dtype, torch.float32)
     rows = torch.where(is_real[:, :, None, None, None], qkv[index], 0).to(precision)  # [S, T, 3, H, 64]
-    return rows.permute(2, 0, 3, 1, 4).unbind(0)
+    query, key, value = rows.permute(2, 0, 3, 1, 4).unbind(0)
+    return prepare(query, query_weight, rope, epsilon), prepare(key, key_weight, rope, epsilon), value
 
 
 def _scatter(attended: Tensor, index: Tensor, is_real: Tensor, qkv: Tensor) -> Tensor:
