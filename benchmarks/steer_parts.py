@@ -134,16 +134,18 @@ def classifier(bench: Bench) -> list[Figure]:
 def reference(bench: Bench) -> list[Figure]:
     """The feeling of one voice's recording, spoken by another voice with other words."""
     close: dict[bool, list[bool]] = {True: [], False: []}
-    own, is_own = [], []
+    own, is_own, named = [], [], []
     for i, text, voice in bench.pairs():
         other = bench.voices[(i + 1 + i // len(bench.voices) % (len(bench.voices) - 1)) % len(bench.voices)]
         words = bench.texts[(i + 7) % len(bench.texts)]
-        recording = bench.say(words, other, emotion=EMOTIONS[i % len(EMOTIONS)], seed=SEED + 1)
+        label = EMOTIONS[i % len(EMOTIONS)]
+        recording = bench.say(words, other, emotion=label, seed=SEED + 1)
         path = bench.folder / f"like-{i}.wav"
         recording.save(path)
         wanted = place(bench.hear(recording))
         neutral = bench.say(text, voice)
         far = np.linalg.norm(place(bench.hear(neutral)) - wanted)
+        named.append(bool(np.linalg.norm(place(bench.heard(text, voice, emotion=label)) - wanted) < 0.5 * far))
         for is_told in (True, False):
             told = {"like_neutral": neutral_files(bench, other)} if is_told else {}
             result = bench.say(text, voice, emotion=f'like="{path}"', **told)
@@ -152,9 +154,10 @@ def reference(bench: Bench) -> list[Figure]:
                 sims = [float(bench.speaker(result.waveform) @ bench.speaker(x.waveform)) for x in (neutral, recording)]
                 own.append(sims[0])
                 is_own.append(sims[0] > sims[1])
-    alone, nearer = (f"{100 * float(np.mean(hits)):.1f} %" for hits in (close[False], is_own))
+    alone, nearer, by_name = (f"{100 * float(np.mean(hits)):.1f} %" for hits in (close[False], is_own, named))
     return [
         rate("like=recording, its speaker's neutral voice told", "error below half of neutral's", close[True], 0.85),
+        Figure("the recording's own label, asked by name", "error below half of neutral's", "-", by_name, len(named)),
         Figure("like=recording alone", "error below half of neutral's", "-", alone, len(close[False])),
         least("like=recording", "speaker similarity to the voice", float(np.mean(own)), 0.80, len(own)),
         Figure("like=recording", "nearer to the voice than the recording's", "-", nearer, len(is_own)),
