@@ -177,9 +177,9 @@ def test_options_that_make_no_sense_are_refused(words: list[str], message: str) 
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, tts: EchoTTS, request: Any, *words: str) -> tuple[Outcome, dict]:
+    from emotts import judges
     from emotts.metrics import speaker
 
-    judges = pytest.importorskip("emotts.judges")
     monkeypatch.setattr(judges, "load_judge", EchoJudge)
     monkeypatch.setattr(speaker, "load_speaker_encoder", lambda: argparse.Namespace(embed=speaker_of))
     arguments = options(*words)
