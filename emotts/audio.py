@@ -6,12 +6,17 @@ Comes in: files or waveforms [L] / [B, L]. Goes out: mel [B, T, M], F0 [T] in Hz
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
 
 LOG_FLOOR = 1e-7
 
@@ -80,32 +85,52 @@ def resample(waveform: np.ndarray, source_rate: int, target_rate: int) -> np.nda
     return soxr.resample(waveform, source_rate, target_rate).astype(np.float32)
 
 
+def open_to_write(
+    target: str | BinaryIO, suffix: str, sample_rate: int, metadata: Mapping[str, str] | None = None
+) -> "SoundFile":
+    """Open a mono file of the format that belongs to `suffix`, one of FORMATS.
+
+    Args:
+        target: a path, or a binary file that can seek.
+        metadata: what the file says of itself, by libsndfile's names, such as `comment` and `software`.
+    """
+    import soundfile
+
+    container, subtype = FORMATS[suffix]
+    file = soundfile.SoundFile(target, "w", sample_rate, 1, subtype, format=container)
+    for name, value in (metadata or {}).items():  # before the first sample, or they are not written
+        setattr(file, name, value)
+    return file
+
+
 class AudioWriter:
     """Write a file piece by piece; it appears under its name when the context closes well, and not at all otherwise.
+
+    `metadata` as in `open_to_write`.
 
     Raises:
         ValueError: unknown suffix, or samples that are not finite.
         FileNotFoundError: the folder does not exist.
     """
 
-    def __init__(self, path: str | Path, sample_rate: int = SPEC.sample_rate) -> None:
+    def __init__(
+        self, path: str | Path, sample_rate: int = SPEC.sample_rate, metadata: Mapping[str, str] | None = None
+    ) -> None:
         self.path = Path(path)
         self.sample_rate = sample_rate
+        self.metadata = metadata
         if self.path.suffix.lower() not in FORMATS:
             raise ValueError(f"output must end in one of {', '.join(FORMATS)}; got {self.path.name!r}.")
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"output folder {str(self.path.parent)!r} does not exist; create it first.")
 
     def __enter__(self) -> "AudioWriter":
-        import soundfile
-
         suffix = self.path.suffix.lower()
         handle, name = tempfile.mkstemp(prefix=f".{self.path.stem[:40]}-", suffix=suffix, dir=self.path.parent)
         os.close(handle)
         self._temporary = Path(name)
-        container, subtype = FORMATS[suffix]
         try:
-            self._file = soundfile.SoundFile(name, "w", self.sample_rate, 1, subtype, format=container)
+            self._file = open_to_write(name, suffix, self.sample_rate, self.metadata)
         except BaseException:
             self._temporary.unlink()
             raise
@@ -128,9 +153,14 @@ class AudioWriter:
             self._temporary.unlink(missing_ok=True)
 
 
-def save_audio(path: str | Path, waveform: np.ndarray, sample_rate: int = SPEC.sample_rate) -> None:
-    """Write [L] in [-1, 1] as wav, flac, ogg or mp3 by suffix; errors are those of AudioWriter."""
-    with AudioWriter(path, sample_rate) as file:
+def save_audio(
+    path: str | Path,
+    waveform: np.ndarray,
+    sample_rate: int = SPEC.sample_rate,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write [L] in [-1, 1] as wav, flac, ogg or mp3 by suffix; arguments and errors are those of AudioWriter."""
+    with AudioWriter(path, sample_rate, metadata) as file:
         file.write(waveform)
 
 

@@ -7,6 +7,8 @@ other tells whether it worked.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotts.checkpoint.shipped import shipped_folder
+
 if TYPE_CHECKING:
     from emotts.emotion.listening import RecognizerJudge
     from emotts.metrics.features_judge import FeaturesJudge
@@ -41,14 +43,7 @@ def bundled_judge(name: str) -> Path:
     Raises:
         FileNotFoundError: there is none.
     """
-    here = Path(__file__).resolve().parent
-    places = [here / f"_{FOLDERS[name]}", here.parent / "checkpoints" / FOLDERS[name]]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise FileNotFoundError(
-        f"no judge {name!r} in {' or '.join(map(str, places))}; train it with recipes/train_{FOLDERS[name]}.py."
-    )
+    return shipped_folder(FOLDERS[name], f"train the judge {name!r} with recipes/train_{FOLDERS[name]}.py.")
 
 
 def _load_recognizer(folder: Path) -> "RecognizerJudge":

@@ -4,12 +4,12 @@
 """
 
 import math
-import os
 import secrets
 import time
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -17,23 +17,27 @@ import numpy as np
 import torch
 from torch import nn
 
-from emotts.acoustic.blend import Branch, Guidance, away_from, guided, joined, mixed
+from emotts.acoustic.blend import Branch
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
 from emotts.audio import SPEC
-from emotts.checkpoint import CheckpointError, load_checkpoint
-from emotts.emotion.labels import DIMENSIONS, LABELS, MAX_INTENSITY
+from emotts.checkpoint import FORMAT_VERSION, CheckpointError, load_checkpoint, manifest_sha256
+from emotts.checkpoint.shipped import shipped_folder
+from emotts.conversion.converter import Converter
+from emotts.conversion.methods import ConversionMethods
+from emotts.emotion.labels import DIMENSIONS, LABELS
 from emotts.emotion.place import evenness, track_of
-from emotts.emotion.space import EmotionInput, EmotionSum
 from emotts.emotion.spans import read_span, span_specs
 from emotts.emotion.spec import EmotionSpec, parse_emotion
 from emotts.plan import KeptEdit, Planned, check_span, plan_segments, with_duration, with_word_times, word_texts
 from emotts.prosody import EditReading, Prosody, Reading
 from emotts.prosody_edit import sheet_of
+from emotts.provenance import Provenance, model_card, of_request
 from emotts.reference import neutral_speech
-from emotts.request import Options, Request, VoiceCard, unknown_voice
+from emotts.request import Options, Request, VoiceCard
 from emotts.resolve import Resolver, check_used, read_files
 from emotts.speech import Chunk, Result, fade, join, silence, silent_mel, soften, with_pause
+from emotts.telling import branches_of
 from emotts.text import phonemize, text_to_segments
 from emotts.text.symbols import encode, is_pause
 
@@ -42,22 +46,27 @@ if TYPE_CHECKING:
     from emotts.emotion.recognizer import Statistics
 
 PROSODY_STEPS = 6
-AWAY_SCALE = 1.0  # of what a refused emotion adds to neutral, for each unit of strength
 FIRST_MAX_CHARS = 90  # a long first sentence is cut sooner, so that something is heard sooner
 
 
-class EmoTTS:
-    """Text and an emotion in, expressive speech out."""
+class EmoTTS(ConversionMethods):
+    """Text or a recording and an emotion in, expressive speech out."""
 
     sample_rate = SPEC.sample_rate
 
     def __init__(
-        self, acoustic: AcousticModel, vocoder: nn.Module, metadata: dict[str, Any], device: str = "cpu"
+        self,
+        acoustic: AcousticModel,
+        vocoder: nn.Module,
+        metadata: dict[str, Any],
+        device: str = "cpu",
+        manifest: str = "",
     ) -> None:
         self.device = torch.device(device)
         self.acoustic = acoustic.to(self.device).eval()
         self.vocoder = vocoder.to(self.device).eval()
         self.metadata = metadata
+        self.card = model_card(metadata, FORMAT_VERSION, manifest)  # `manifest`: the hash of the checkpoint's
         cards = {card["name"]: VoiceCard(**card) for card in metadata.get("voices", [])}
         self.voices = [cards.get(name, VoiceCard(name)) for name in acoustic.voices.names]
         self.log_gain = {name: level * math.log(10.0) / 20.0 for name, level in metadata.get("level_db", {}).items()}
@@ -86,7 +95,13 @@ class EmoTTS:
                 " Point --checkpoint at a whole model."
             )
         phonemize("ready")  # reads the lexicon, so that the first sentence does not wait for it
-        return cls(acoustic, vocoder, metadata, device)
+        return cls(acoustic, vocoder, metadata, device, manifest_sha256(folder))
+
+    @cached_property
+    def converter(self) -> Converter:
+        """What converts recordings; its networks are loaded when first needed."""
+        vocoder: Any = self.vocoder
+        return Converter(self.acoustic, vocoder, self.resolver, self.even, lambda name: self.log_gain.get(name, 0.0))
 
     def describe(self) -> list[tuple[str, int]]:
         """Return the components and their parameter counts."""
@@ -107,7 +122,7 @@ class EmoTTS:
         started = time.perf_counter()
         request = self.request(**options)
         chunks = list(self.speak(text, request))
-        return join(chunks, text, request, time.perf_counter() - started)
+        return join(chunks, text, request, time.perf_counter() - started, self.provenance(text, request))
 
     def stream(self, text: str, **options: Unpack[Options]) -> Iterator[Chunk]:
         """Yield the speech in chunks as they are ready, in bounded memory; joined, they equal `synthesize`.
@@ -122,14 +137,15 @@ class EmoTTS:
         unknown = sorted(set(given) - set(Options.__annotations__))
         if unknown:
             raise TypeError(f"{unknown[0]!r} is no option; see emotts.request.Options")
-        voice = given.pop("voice", self.default_voice)
+        voice, profile = given.pop("voice", self.default_voice), None
         if voice not in self.acoustic.voices.names:
-            raise ValueError(unknown_voice(voice, self.acoustic.voices.names))
+            voice, profile = self.converter.voice(voice)
         asked = parse_emotion(given.pop("emotion", None), *(given.pop(name, None) for name in DIMENSIONS))
         neutral = given.pop("like_neutral", ())
         given["like_neutral"] = (neutral,) if isinstance(neutral, str | Path) else tuple(neutral)
         emotion = self.resolver.plain(asked, given["like_neutral"], given.get("norms"))
-        request = Request(**self.defaults | read_files(given) | {"emotion": emotion, "asked": asked, "voice": voice})
+        found = {"emotion": emotion, "asked": asked, "voice": voice, "profile": profile}
+        request = Request(**self.defaults | read_files(given) | found)
         request.check_combinations()
         return request
 
@@ -141,6 +157,10 @@ class EmoTTS:
             "temperature": self.default_temperature, "prosody_temperature": self.default_prosody_temperature,
             "seed": secrets.randbelow(2**31),
         }  # fmt: skip
+
+    def provenance(self, text: str, request: Request) -> Provenance:
+        """Return what a file with this speech says of how it was made."""
+        return of_request(request, text, [self.card], self.defaults)
 
     def speak(self, text: str, request: Request) -> Iterator[Chunk]:
         """Yield the chunks of a checked request.
@@ -215,7 +235,7 @@ class EmoTTS:
             branches, prosody, generator=generator, steps=request.steps, temperature=request.temperature,
             push=self._push(part, request, start_s),
         )  # fmt: skip
-        mel = mel + self.log_gain.get(request.voice, 0.0)
+        mel = mel + (self.log_gain.get(request.voice, 0.0) if request.profile is None else 0.0)
         waveform = self.vocoder(mel, prosody.f0, generator=generator)[0].float().cpu().numpy()
         durations, f0 = prosody.durations[0].tolist(), prosody.f0[0].cpu().numpy()
         chunk = Chunk(
@@ -242,43 +262,9 @@ class EmoTTS:
     def _branches(
         self, part: Planned, request: Request, start_s: float, times_s: np.ndarray | None = None
     ) -> list[Branch]:
-        """Return everything that is blended to speak one segment: mixture, guidance, and what to stay away from."""
-        tokens = part.segment.tokens
-        n = len(tokens)
-
-        def told(emotion: EmotionInput | EmotionSum) -> Condition:
-            return self._condition(tokens, request.voice, emotion)
-
-        def of(spec: EmotionSpec) -> EmotionInput:
-            return track_of([spec] * n, self.even).to_input()
-
-        alone = request.timeline is None and len(set(part.specs)) == 1
-        if request.mixing != "joint" and not alone:
-            raise ValueError(
-                f"mixing={request.mixing} mixes one emotion for the whole; take the spans out of the text."
-            )
-        mixture = part.specs[0].weights if request.mixing != "joint" else ()
-        mixture = tuple((name, weight) for name, weight in mixture if weight > 0.0)
-        if not mixture:
-            mixed_branches = [Branch(told(part.track(request, start_s, self.even, times_s).to_input()), 1.0)]
-        else:
-            total = sum(weight for _, weight in mixture)
-            parts = [
-                of(replace(part.specs[0], mixture=(), label=name, intensity=min(total, MAX_INTENSITY)))
-                for name, _ in mixture
-            ]
-            weights = [weight / total for _, weight in mixture]
-            if request.mixing == "embedding":
-                mixed_branches = [Branch(told(EmotionSum(parts, weights)), 1.0)]
-            else:
-                mixed_branches = mixed([told(x) for x in parts], weights, request.mixing == "schedule")
-        guidance = Guidance(request.guidance, request.speaker_guidance, request.content_guidance)
-        bare = mixed_branches[0].condition.without_emotion()
-        branches = [inner.times(outer) for outer in mixed_branches for inner in guided(outer.condition, guidance, bare)]
-        neutral = told(of(EmotionSpec()))
-        for label, strength in request.emotion.away:
-            branches += away_from(told(of(EmotionSpec(label))), neutral, AWAY_SCALE * strength)
-        return joined(branches)
+        """Return everything that is blended to speak one segment."""
+        bare = self._condition(part.segment.tokens, request)
+        return branches_of(part, request, bare, self.even, start_s, times_s)
 
     def _push(self, part: Planned, request: Request, start_s: float) -> "ClassifierGuidance | None":
         """Return the recogniser's push towards what this segment asks, if the request has one."""
@@ -296,25 +282,34 @@ class EmoTTS:
         others = tuple((name, 1.0) for name in LABELS if weights[name] == 0.0)
         return ClassifierGuidance(
             self.resolver.recognizer.model, towards, request.emotion.away or others, request.classifier,
-            request.classifier_away, self._neutral_voice(request.voice),
+            request.classifier_away, self._neutral_voice(request),
         )  # fmt: skip
 
-    def _neutral_voice(self, voice: str) -> "Statistics":
-        """Return what the recogniser knows of a voice from its neutral sentences; they are spoken once."""
-        if voice not in self._known_voices:
-            known = self.resolver.recognizer.with_reference(neutral_speech(self, voice)).voice
+    def _neutral_voice(self, request: Request) -> "Statistics":
+        """Return what the recogniser knows of a voice from its neutral sentences; those of named voices are spoken once."""
+        if request.profile is not None or request.voice not in self._known_voices:
+            known = self.resolver.recognizer.with_reference(neutral_speech(self, request.speaker)).voice
             assert known is not None
-            self._known_voices[voice] = known
-        return self._known_voices[voice]
+            if request.profile is not None:
+                return known
+            self._known_voices[request.voice] = known
+        return self._known_voices[request.voice]
 
-    def _condition(self, tokens: list[str], voice: str, emotion: EmotionInput | EmotionSum) -> Condition:
+    def _condition(self, tokens: list[str], request: Request) -> Condition:
+        """Return what is said and by whom; nothing is known of the emotion yet."""
         phonemes, stresses = encode(tokens)
+        speaker, voice = None, 0
+        if request.profile is None:
+            voice = self.acoustic.voices.index(request.voice)
+        else:
+            speaker = request.profile.to_speaker(self.converter.reference_voice.adapter)
         condition = Condition(
             phonemes=torch.tensor([phonemes]),
             stresses=torch.tensor([stresses]),
             lengths=torch.tensor([len(tokens)]),
-            voice=torch.tensor([self.acoustic.voices.index(voice)]),
-            emotion=emotion,
+            voice=torch.tensor([voice]),
+            emotion=track_of([EmotionSpec()] * len(tokens)).to_input(),
+            speaker=speaker,
         )
         return condition.to(self.device)
 
@@ -329,15 +324,7 @@ def bundled_checkpoint() -> Path:
     Raises:
         FileNotFoundError: there is none.
     """
-    chosen = os.environ.get("EMOTTS_CHECKPOINT")
-    here = Path(__file__).resolve().parent
-    places = [Path(chosen)] if chosen else [here / "_bundled", here.parent / "checkpoints" / "bundled"]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise FileNotFoundError(
-        f"no checkpoint in {' or '.join(str(p) for p in places)}; give a folder by --checkpoint or EMOTTS_CHECKPOINT."
-    )
+    return shipped_folder("bundled", "give a folder by --checkpoint or EMOTTS_CHECKPOINT.", "EMOTTS_CHECKPOINT")
 
 
 def _count(module: nn.Module) -> int:

@@ -35,8 +35,8 @@ def plot_result(result: "Result", path: str | Path) -> None:
     figure = new_figure(width, 6.4)
     waveform, mel, pitch = figure.subplots(3, 1, sharex=True, height_ratios=[1.0, 2.2, 1.6])
     _draw_waveform(waveform, result)
-    _draw_mel(mel, result)
-    _draw_f0(pitch, result)
+    draw_mel(mel, result.mel)
+    draw_f0(pitch, result.f0)
     _draw_phonemes(waveform, [mel, pitch], result, shown_s)
     cut = "" if shown_s == result.duration_s else f", first {MAX_PLOT_S:.0f} s"
     figure.suptitle(f"{shorten(result.text)}\n{result.voice}, {result.emotion}{cut}", color=INK, fontsize=11)
@@ -78,13 +78,14 @@ def _draw_waveform(axes: "Axes", result: "Result") -> None:
     tidy(axes)
 
 
-def _draw_mel(axes: "Axes", result: "Result") -> None:
-    seconds = len(result.mel) / SPEC.frame_rate
+def draw_mel(axes: "Axes", values: np.ndarray) -> None:
+    """Draw a natural-log mel [T, M]."""
+    seconds = len(values) / SPEC.frame_rate
     axes.imshow(
-        result.mel.T,
+        values.T,
         origin="lower",
         aspect="auto",
-        extent=(0.0, seconds, 0.0, float(result.mel.shape[1])),
+        extent=(0.0, seconds, 0.0, float(values.shape[1])),
         cmap="magma",
         vmin=MEL_FLOOR,
         vmax=MEL_CEILING,
@@ -92,16 +93,15 @@ def _draw_mel(axes: "Axes", result: "Result") -> None:
     )
     kilohertz = np.array([0.25, 0.5, 1.0, 2.0, 4.0, 8.0])
     top = np.log10(1.0 + SPEC.sample_rate / 2 / 700.0)
-    axes.set_yticks(
-        np.log10(1.0 + 1_000.0 * kilohertz / 700.0) / top * result.mel.shape[1], [f"{k:g}" for k in kilohertz]
-    )
+    axes.set_yticks(np.log10(1.0 + 1_000.0 * kilohertz / 700.0) / top * values.shape[1], [f"{k:g}" for k in kilohertz])
     axes.set_ylabel("mel (kHz)")
     tidy(axes)
 
 
-def _draw_f0(axes: "Axes", result: "Result") -> None:
-    time = (np.arange(len(result.f0)) + 0.5) / SPEC.frame_rate
-    voiced = np.where(result.f0 > 0, result.f0, np.nan)
+def draw_f0(axes: "Axes", f0: np.ndarray) -> None:
+    """Draw a contour [T] in Hz, 0 where unvoiced."""
+    time = (np.arange(len(f0)) + 0.5) / SPEC.frame_rate
+    voiced = np.where(f0 > 0, f0, np.nan)
     axes.plot(time, voiced, color=ACCENT, linewidth=2.0, solid_capstyle="round")
     axes.set_yscale("log", base=2)  # equal steps are equal intervals
     if np.isfinite(voiced).any():

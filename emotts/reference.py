@@ -12,6 +12,7 @@ from emotts.emotion.heard import Judge
 
 if TYPE_CHECKING:
     from emotts.pipeline import EmoTTS
+    from emotts.speaker.profile import VoiceProfile
 
 REFERENCE_TEXTS = (
     "The train to the coast leaves from platform four.",
@@ -36,7 +37,7 @@ class LearningJudge(Judge, Protocol):
         ...
 
 
-def neutral_speech(tts: "EmoTTS", voice: str) -> Neutral:
+def neutral_speech(tts: "EmoTTS", voice: "str | VoiceProfile") -> Neutral:
     """Speak some neutral sentences, always the same ones.
 
     Raises:
@@ -46,7 +47,7 @@ def neutral_speech(tts: "EmoTTS", voice: str) -> Neutral:
     return [(result.waveform, result.sample_rate) for result in results]
 
 
-def acquaint(judge: LearningJudge, tts: "EmoTTS", voice: str) -> Judge:
+def acquaint(judge: LearningJudge, tts: "EmoTTS", voice: "str | VoiceProfile") -> Judge:
     """Return the judge with the neutral voice of a model in its ears.
 
     Raises:

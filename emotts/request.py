@@ -5,7 +5,7 @@ Comes in: loose arguments. Goes out: a `Request`, or a ValueError that names the
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
@@ -14,6 +14,7 @@ from emotts.emotion.space import EmotionInput
 from emotts.emotion.spec import EmotionSpec
 from emotts.emotion.timeline import Timeline
 from emotts.prosody_edit import Intonation, ProsodySheet
+from emotts.speaker.profile import VoiceProfile
 from emotts.word_times import WordTime
 
 SPEED_RANGE = (0.4, 2.5)
@@ -56,6 +57,7 @@ class Request:
         classifier, classifier_away: strength of the recogniser's push towards what is asked, and away from the rest.
         timeline: emotion over time in place of `emotion`.
         duration: of the whole in seconds. word_times: of each word.
+        profile: of a voice that is no named one.
         norms, like_neutral: for words and recordings in the text, see Options.
         sheets: an edited reading, segment by segment. intonation, intonation_weight: of another recording.
     """
@@ -84,6 +86,12 @@ class Request:
     intonation_weight: float = 1.0
     norms: str | Path | None = None
     like_neutral: tuple[str | Path, ...] = ()
+    profile: VoiceProfile | None = field(default=None, repr=False)
+
+    @property
+    def speaker(self) -> str | VoiceProfile:
+        """Who speaks, as an option of the pipeline."""
+        return self.voice if self.profile is None else self.profile
 
     def check_combinations(self) -> None:
         """Refuse options of which one would have no effect.
@@ -121,8 +129,7 @@ class Request:
                 raise ValueError("give either duration or word_times; got both.")
         check_range("temperature", self.temperature, *TEMPERATURE_RANGE)
         check_range("prosody_temperature", self.prosody_temperature, *TEMPERATURE_RANGE)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed must be a whole number from 0 to 2^63 - 1; got {self.seed!r:.60}.")
+        check_seed(self.seed)
 
 
 class Options(TypedDict, total=False):
@@ -130,7 +137,8 @@ class Options(TypedDict, total=False):
 
     Attributes:
         emotion: a specification, see docs/emotion_controls.md; None is neutral, or open where a dimension is given.
-        voice: a name of `voices`; None takes the default voice.
+        voice: a name of `voices`, a recording of 1 to 30 s of the wanted speaker, or a profile of `voice_of`; None takes the
+            default voice.
         arousal, valence, dominance: in [-1, 1], laid over the emotion.
         speed: above 1 is faster. pitch: semitones.
         duration: of the whole in seconds, pauses included.
@@ -152,7 +160,7 @@ class Options(TypedDict, total=False):
     """
 
     emotion: str | EmotionSpec | None
-    voice: str | None
+    voice: str | Path | VoiceProfile | None
     arousal: float | None
     valence: float | None
     dominance: float | None
@@ -185,6 +193,12 @@ def check_range(name: str, value: float, low: float, high: float, whole: bool = 
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
         kind = "whole number" if whole else "number"
         raise ValueError(f"{name} must be a {kind} from {low:g} to {high:g}; got {value!r:.60}.")
+
+
+def check_seed(seed: int) -> None:
+    """Raise a ValueError unless a seed is a whole number that fits."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be a whole number from 0 to 2^63 - 1; got {seed!r:.60}.")
 
 
 def unknown_voice(name: str, names: list[str]) -> str:

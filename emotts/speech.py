@@ -12,6 +12,7 @@ import numpy as np
 from emotts.audio import LOG_FLOOR, SPEC, save_audio
 from emotts.emotion.spec import EmotionSpec
 from emotts.prosody_edit import ProsodySheet
+from emotts.provenance import Provenance, write_sidecar
 from emotts.request import Request
 from emotts.word_times import WordTime
 
@@ -44,7 +45,10 @@ class Chunk:
 
 @dataclass
 class Result:
-    """Speech with everything that led to it; arrays as in Chunk, joined over all chunks. `prosody` holds the sheet of each."""
+    """Speech with everything that led to it; arrays as in Chunk, joined over all chunks. `prosody` holds the sheet of each.
+
+    `provenance` says how it was made; None where it is not known, and then a saved file does not say either.
+    """
 
     waveform: np.ndarray
     sample_rate: int
@@ -59,6 +63,7 @@ class Result:
     mel: np.ndarray = field(repr=False)
     words: list[int] = field(repr=False, default_factory=list)
     prosody: tuple[ProsodySheet, ...] = field(repr=False, default=())
+    provenance: Provenance | None = field(repr=False, default=None)
 
     @property
     def duration_s(self) -> float:
@@ -76,13 +81,31 @@ class Result:
             for n in range(1 + max(self.words, default=-1))
         ]
 
-    def save(self, path: str | Path) -> None:
-        """Write the waveform as wav, flac, ogg or mp3, by suffix."""
-        save_audio(path, self.waveform, self.sample_rate)
+    def save(self, path: str | Path, sidecar: bool = True, text_inside: bool = False) -> None:
+        """Write the waveform as wav, flac, ogg or mp3, by suffix; what is there already is overwritten.
+
+        The file says in its metadata that it is synthetic and how it was made, see docs/provenance.md.
+
+        Args:
+            path: of the file.
+            sidecar: whether to say it beside the file too, with the text, in `<name>.json`.
+            text_inside: whether the metadata holds the text, where there is room.
+
+        Raises:
+            ValueError: unknown suffix, or samples that are not finite.
+            FileNotFoundError: the folder does not exist.
+            OSError: it cannot be written.
+        """
+        metadata = self.provenance.to_metadata(text_inside) if self.provenance else None
+        save_audio(path, self.waveform, self.sample_rate, metadata)
+        if sidecar and self.provenance:
+            write_sidecar(path, self.provenance)
 
 
-def join(chunks: Sequence[Chunk], text: str, request: Request, seconds: float) -> Result:
-    """Join the chunks of one request, which took `seconds` to make."""
+def join(
+    chunks: Sequence[Chunk], text: str, request: Request, seconds: float, provenance: Provenance | None = None
+) -> Result:
+    """Join the chunks of one request, which took `seconds` to make; `provenance` as `EmoTTS.provenance` tells it."""
     waveform = np.concatenate([chunk.waveform for chunk in chunks])
     return Result(
         waveform=waveform,
@@ -98,6 +121,7 @@ def join(chunks: Sequence[Chunk], text: str, request: Request, seconds: float) -
         mel=np.concatenate([chunk.mel for chunk in chunks]),
         words=_joined_words(chunks),
         prosody=tuple(chunk.sheet for chunk in chunks if chunk.sheet is not None),
+        provenance=provenance,
     )
 
 

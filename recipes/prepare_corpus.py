@@ -26,6 +26,7 @@ import hydra  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from emotts.data.alignment import ALIGNERS, LISTENED  # noqa: E402
 from emotts.data.corpora.registry import corpus_class  # noqa: E402
 from emotts.data.corpora.rows import Corpus, Listing, without_repeats  # noqa: E402
 from emotts.data.prepare import (  # noqa: E402
@@ -40,7 +41,7 @@ from emotts.data.prepare import (  # noqa: E402
     speakers,
     write_listing,
 )
-from emotts.data.prepare_clip import MelJudge, Settings  # noqa: E402
+from emotts.data.prepare_clip import MelJudge, Settings, SpeechListener  # noqa: E402
 
 
 @hydra.main(version_base=None, config_path="../conf/prepare", config_name="prepare_corpus")
@@ -57,8 +58,12 @@ def prepare(config: DictConfig) -> None:
     # 1. List: what the corpus says of its clips.
     corpus = build_corpus(config.corpus)
     settings = Settings(**checked("settings", config.settings, Settings))
+    if config.aligner not in ALIGNERS:
+        raise ValueError(f"aligner must be one of {', '.join(ALIGNERS)}; got {config.aligner!r}.")
+    if config.aligner == LISTENED and not config.listing_only:
+        load_listener_once()  # says at once if there is none
     root, output = Path(str(config.root)), Path(str(config.output))
-    job = Job(root.resolve(), output, settings, config.judge)
+    job = Job(root.resolve(), output, settings, config.judge, config.aligner)
     started = time.perf_counter()
     listing = corpus.read(root)
     labels: Any = OmegaConf.to_container(config.relabel) if config.relabel else {}
@@ -111,7 +116,8 @@ def checked(group: str, config: DictConfig, target: Any, *others: str) -> dict[s
 
 def work(job: Job, shard: Shard) -> str:
     """Prepare one shard in a worker."""
-    return prepare_shard(job, shard, None if job.judge is None else load(job.judge))
+    judge = None if job.judge is None else load(job.judge)
+    return prepare_shard(job, shard, judge, load_listener_once() if job.aligner == LISTENED else None)
 
 
 @lru_cache(maxsize=1)
@@ -120,6 +126,14 @@ def load(judge: str) -> MelJudge:
     from emotts.judges import load_judge
 
     return load_judge("recognizer", None if judge == "bundled" else judge)  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=1)
+def load_listener_once() -> SpeechListener:
+    """Load what hears phonemes once per process."""
+    from emotts.listeners import load_listener
+
+    return load_listener()
 
 
 def workers(processes: int) -> AbstractContextManager[Executor | None]:

@@ -10,15 +10,12 @@ import os
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})  # before NumPy
 
 import json  # noqa: E402
-from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: E402
-from multiprocessing import get_context  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import hydra  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
-from tqdm import tqdm  # noqa: E402
 
-from emotts.simulation.corpus import CorpusJob, merge_shards, render_shard, voice_teachers  # noqa: E402
+from emotts.simulation.corpus import CorpusJob, merge_shards, render_shards, voice_teachers  # noqa: E402
 from emotts.simulation.plan import plan_shards, read_sentences  # noqa: E402
 
 
@@ -41,14 +38,7 @@ def main(config: DictConfig) -> None:
     )
 
     # 2. Render: finished shards are skipped.
-    with ProcessPoolExecutor(config.processes, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(render_shard, job, shard) for shard in shards]
-        try:
-            for done in tqdm(as_completed(jobs), total=len(jobs), unit="shard"):
-                done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    render_shards(job, shards, config.processes)
 
     # 3. Merge.
     print(json.dumps(merge_shards(job.folder, shards), indent=2))

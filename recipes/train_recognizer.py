@@ -7,6 +7,7 @@ and written to <export>-figures.json and, in training, into the metadata of the 
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def parts_of(config: DictConfig) -> dict[str, Clips]:
     from emotts.emotion.backbones import load_backbone
 
     rows = read_manifest(Path(config.corpus) / "manifest.jsonl")
-    own, held_out = set(config.voices), set(config.held_out)
+    everybody = sorted({row.voice for row in rows if row.split == "train"})
+    own, held_out = (
+        {v for v in everybody for name in names if fnmatch(v, name)} for names in (config.voices, config.held_out)
+    )
     chosen = {
         "train": [r for r in rows if r.voice in own and r.split == "train" and is_recognizer_text(r.text)],
         "calibration": [

@@ -16,6 +16,7 @@ from emotts.emotion.labels import AVD_MEANS, LABELS
 from emotts.evaluation.listen import Listener
 from emotts.loop import asked_place
 from emotts.pipeline import EmoTTS
+from emotts.provenance import ModelCard
 from emotts.reference import REFERENCE_TEXTS
 from emotts.request import Request, VoiceCard
 from emotts.resolve import Resolver
@@ -39,6 +40,7 @@ class EchoTTS(EmoTTS):
         self.default_prosody_temperature = 1.0
         self.device = None  # type: ignore[assignment]
         self.resolver = Resolver()
+        self.card = ModelCard("echo")
         self.slope = np.eye(3) if slope is None else np.asarray(slope)
         self.bias = np.asarray(bias)
         self.n_spoken = 0

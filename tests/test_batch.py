@@ -22,6 +22,7 @@ from emotts.batch.script import moods, read_script
 from emotts.cli import main
 from emotts.emotion.coordinates import coordinates_of_spec
 from emotts.emotion.spec import EmotionSpec, parse_emotion
+from emotts.provenance import ModelCard, Provenance, read_provenance
 from emotts.request import Options
 from emotts.speech import Result
 
@@ -47,7 +48,9 @@ class NoiseTTS:
         wave = 0.1 * np.random.default_rng([seed, *text.encode()]).standard_normal(RATE // 10 + len(text))
         emotion, nothing = parse_emotion(options.get("emotion")), np.zeros(0, np.float32)
         voice = str(options.get("voice") or "heart")
-        return Result(wave.astype(np.float32), RATE, text, voice, emotion, seed, 0.1, [], [], nothing, nothing)
+        made = Provenance("speech", (ModelCard("noise"),), seed, {"voice": voice, "emotion": str(emotion)}, text=text)
+        told = (text, voice, emotion, seed, 0.1, [], [], nothing, nothing)
+        return Result(wave.astype(np.float32), RATE, *told, provenance=made)
 
 
 def with_noise(arguments: list[str]) -> int:
@@ -119,7 +122,9 @@ def test_rows_become_files_and_results(tts: NoiseTTS, capsys: pytest.CaptureFixt
     assert all(soundfile.info(f"out/{line['output']}").samplerate == RATE for line in results())
     out, err = capsys.readouterr()
     assert out == "" and err == "emotts: 3 of 3 lines spoken, in out\n"
-    assert sorted(p.name for p in Path("out").iterdir()) == ["000003.wav", "a.wav", "deep", "results.jsonl"]
+    assert sorted(str(p.relative_to("out")) for p in Path("out").rglob("*") if p.is_file()) == [
+        "000003.wav", "000003.wav.json", "a.wav", "a.wav.json", "deep/er/b.flac", "deep/er/b.flac.json", "results.jsonl",
+    ]  # fmt: skip
 
 
 def test_json_prints_a_line_per_row(tts: NoiseTTS, capsys: pytest.CaptureFixture[str]) -> None:
@@ -374,6 +379,54 @@ def test_resume_speaks_only_what_changed_or_is_missing(tts: NoiseTTS, capsys: py
     assert {name for name in before if audio()[name] != before[name]} == {"4.wav"}
 
 
+def test_each_line_says_how_it_was_made(tts: NoiseTTS) -> None:
+    rows = [{"text": "One.", "voice": "max", "seed": 5}, {"text": "Two."}]
+    assert run(write_rows(*rows), "--out", "out") == 0
+    found = [read_provenance(f"out/{line['output']}") for line in results()]
+    assert [(made.found_in, made.seed, made.settings["voice"]) for made in found if made] == [
+        ("file", 5, "max"),
+        ("file", results()[1]["seed"], "heart"),
+    ]
+    assert json.loads(Path("out/000001.wav.json").read_text())["text"] == "One."
+
+
+def test_a_line_without_its_sidecar_is_spoken_again_unless_none_is_wanted(tts: NoiseTTS) -> None:
+    name = write_rows({"text": "One."}, {"text": "Two."})
+    assert run(name, "--out", "out") == 0
+    Path("out/000002.wav.json").unlink()
+    assert run(name, "--out", "out", "--resume", "--no-sidecar") == 0 and len(tts.asked) == 2
+    assert run(name, "--out", "out", "--resume") == 0 and [text for text, _ in tts.asked[2:]] == ["Two."]
+    assert Path("out/000002.wav.json").is_file()
+
+
+def test_no_sidecar_leaves_only_audio(tts: NoiseTTS) -> None:
+    Path("story.txt").write_text("@A\nA: One.\nA: Two.\n")
+    assert run("story.txt", "--out", "out", "--no-sidecar") == 0
+    assert not list(Path("out").rglob("*.json")) and len(audio()) == 3
+    assert all(read_provenance(path) for path in Path("out").rglob("*.wav"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"text": "Hi.", "output": "mine.wav"}], "'out/mine.wav.json' exists; add --resume, or --force"),
+        ([{"text": "Hi.", "output": "x.wav"}], "'out/x.wav.json' is a folder; expected room for a sidecar"),
+        (
+            [{"text": "Hi.", "output": "a.wav"}, {"text": "Ho.", "output": "a.wav.json/b.wav"}],
+            "row 1, column output: 'a.wav.json' is a folder for row 2",
+        ),
+    ],
+)
+def test_sidecars_are_in_nobodys_way(tts: NoiseTTS, capsys, rows: list[dict[str, Any]], message: str) -> None:
+    Path("out/x.wav.json").mkdir(parents=True)
+    Path("out/mine.wav.json").write_text("mine")
+    name = write_rows(*rows)
+    assert run(name, "--out", "out") == 2
+    assert message in capsys.readouterr().err and tts.asked == []
+    assert run(name, "--out", "out", "--no-sidecar") == 0
+    assert Path("out/mine.wav.json").read_text() == "mine"
+
+
 def test_another_model_speaks_everything_again(tmp_path: Path) -> None:
     tts, batch = NoiseTTS(), Batch([Row(1, 1, "Hi.", "a.wav")])
     for model, n_spoken in (("m", 1), ("m", 0), ("n", 1)):
@@ -558,6 +611,10 @@ def test_a_script_becomes_turns_and_one_file(tts: NoiseTTS, capsys: pytest.Captu
     assert [(line["speaker"], line["voice"]) for line in results()] == [("A", "heart"), ("B", "max"), ("A", "heart")]
     assert [options.get("speed") for _, options in tts.asked] == [1.1, None, 1.1]
     assert f"joined out/story.wav, {len(joined) / rate:.2f} s" in capsys.readouterr().err
+    whole = read_provenance("out/story.wav")
+    assert whole is not None and whole.models == (ModelCard("noise"),)
+    assert whole.settings == {"pieces": 3, "voice": "heart, max"}
+    assert json.loads(Path("out/story.wav.json").read_text())["text"] == "A: One.\nB: Two.\nA: Three."
     assert run("story.txt", "--out", "out", "--gap", "0.2") == 2
     before = audio()
     assert run("story.txt", "--out", "out", "--gap", "0.2", "--resume") == 0 and audio() == before

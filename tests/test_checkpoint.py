@@ -22,7 +22,7 @@ from emotts.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from emotts.layers import TimeEmbedding
 from emotts.speaker import VoiceTable
 
-VOICES = {"_target_": "emotts.speaker.VoiceTable", "names": ["ada", "max"], "dim": 8}
+VOICES = {"_target_": "emotts.speaker.table.VoiceTable", "names": ["ada", "max"], "dim": 8}
 TIME = {"_target_": "emotts.layers.TimeEmbedding", "channels": 16}
 
 

@@ -53,7 +53,7 @@ def test_speaks_to_a_file_and_reports_on_stderr(speak, tmp_path: Path, capsys: p
     report = dict(line.split(maxsplit=1) for line in err.replace("emotion asked", "emotion").splitlines())
     assert report["voice"] == "max" and report["emotion"] == "happy:0.8" and report["seed"] == "7"
     assert report["duration"] == f"{info.duration:.2f} s"
-    assert files(tmp_path) == ["a.wav"]
+    assert files(tmp_path) == ["a.wav", "a.wav.json"]
 
 
 def test_json_tells_what_was_understood(speak, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +107,7 @@ def test_plot_is_a_picture(speak, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     assert speak("Five $ and $ six — “hello”. And on.", "-o", "a.wav", "--plot", "a.png") == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    assert files(tmp_path) == ["a.png", "a.wav"]
+    assert files(tmp_path) == ["a.png", "a.wav", "a.wav.json"]
 
 
 # Lists
@@ -126,7 +126,10 @@ def test_emotions_lists_every_label_in_text_and_json(capsys: pytest.CaptureFixtu
     assert {alias: row["label"] for row in rows for alias in row["also"]} == ALIASES
 
 
-def test_voices_and_models_describe_the_checkpoint(tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_voices_and_models_describe_the_checkpoint(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EMOTTS_DATA", str(tmp_path))
     where = ["--checkpoint", str(tiny_checkpoint)]
     assert main(["voices", *where, "--json"]) == 0
     assert [(row["name"], row["gender"]) for row in json.loads(capsys.readouterr().out)] == [
@@ -190,7 +193,7 @@ def test_a_plot_that_fails_leaves_no_picture(speak, tmp_path: Path, monkeypatch)
 
     monkeypatch.setattr(figure.Figure, "savefig", save)
     assert speak("Hello.", "-o", "a.wav", "--plot", "a.png") == 1
-    assert files(tmp_path) == ["a.wav"]
+    assert files(tmp_path) == ["a.wav", "a.wav.json"]
 
 
 def test_a_bug_costs_one_line_and_exit_code_1(speak, monkeypatch, capsys) -> None:
@@ -238,7 +241,7 @@ def test_help_answers_in_half_a_second() -> None:
     assert min(seconds() for _ in range(3)) < 0.5
 
 
-@pytest.mark.parametrize("command", ["synthesize", "voices", "emotions", "models"])
+@pytest.mark.parametrize("command", ["synthesize", "convert", "inspect", "voices", "emotions", "models"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])

@@ -410,6 +410,7 @@ def settings(**options: Any) -> argparse.Namespace:
         "checkpoint": None,
         "out": None,
         "corpus": None,
+        "recordings": None,
         "seed": 0,
         "device": "cpu",
         "json": False,

@@ -15,14 +15,15 @@ LONGEST_FILE = 350  # lines
 # docs/design.md, section 3, from the bottom up. A room may import rooms of lower layers and itself.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("audio", "text"),
-    ("kernels",),
+    ("kernels", "provenance"),
     ("layers",),
     ("content", "prosody", "emotion", "speaker", "acoustic.flow", "vocoder"),
     ("acoustic.model", "checkpoint", "data", "metrics"),
-    ("judges", "reference", "timing"),
+    ("judges", "listeners", "reference", "timing"),
     ("request",),
     ("speech", "resolve"),
     ("plan",),
+    ("conversion",),
     ("pipeline", "training", "simulation"),
     ("loop", "batch"),
     ("evaluation",),
@@ -33,6 +34,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # files of their own in the room of another: the F0 tracker, the pictures of what was heard
 ONE_ROOM = {
     "pitch": "audio", "plotting_heard": "plotting", "prosody_edit": "timing", "word_times": "timing", "intonation": "timing",
+    "telling": "plan", "plotting_conversion": "plotting",
 }  # fmt: skip
 
 # library -> where it may be imported (paths from the root)

@@ -1,12 +1,13 @@
 """What the acoustic model is told about a batch of utterances, and which parts of it count."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from emotts.emotion.space import EmotionInput, EmotionSum
 from emotts.layers import lengths_to_mask
+from emotts.speaker.known import Speaker
 
 
 @dataclass
@@ -18,6 +19,8 @@ class Condition:
         lengths: real tokens [B].
         voice: voice indices [B].
         emotion: what is known of the emotion per token, or several of these whose embeddings are added.
+        speaker: the voices where they are no named ones; `voice` does not count then.
+        content: what is said [B, N, C] where it was heard and not read; the phonemes do not count then.
     """
 
     phonemes: Tensor
@@ -25,6 +28,8 @@ class Condition:
     lengths: Tensor
     voice: Tensor
     emotion: EmotionInput | EmotionSum
+    speaker: Speaker | None = None
+    content: Tensor | None = None
 
     @property
     def mask(self) -> Tensor:
@@ -38,11 +43,17 @@ class Condition:
             self.lengths.to(device),
             self.voice.to(device),
             self.emotion.to(device),
+            None if self.speaker is None else self.speaker.to(device),
+            None if self.content is None else self.content.to(device),
         )
 
     def without_emotion(self) -> "Condition":
         """Return the same request with nothing known of the emotion, for guidance."""
-        return Condition(self.phonemes, self.stresses, self.lengths, self.voice, self.emotion.forgotten())
+        return replace(self, emotion=self.emotion.forgotten())
+
+    def feeling(self, emotion: EmotionInput | EmotionSum) -> "Condition":
+        """Return the same request with another emotion."""
+        return replace(self, emotion=emotion)
 
 
 @dataclass

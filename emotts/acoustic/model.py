@@ -103,17 +103,56 @@ class AcousticModel(nn.Module):
 
     def encode(self, condition: Condition, keep: Keep | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return content [B, N, C], speaker [B, D] and emotion [B, N, E]."""
-        content = self.text_encoder(
-            condition.phonemes, condition.stresses, condition.mask, keep.content if keep else None
-        )
-        voice = condition.voice
+        if condition.content is None:
+            kept = keep.content if keep else None
+            content = self.text_encoder(condition.phonemes, condition.stresses, condition.mask, kept)
+        else:
+            content = condition.content if keep is None else self.text_encoder.drop(condition.content, keep.content)
+            content = content * condition.mask[:, :, None]
+        speaker = self.voices(condition.voice) if condition.speaker is None else condition.speaker.embedding
         if keep is not None:
-            voice = torch.where(keep.voice, voice, torch.full_like(voice, self.voices.unknown))
-        return content, self.voices(voice), self.emotion_space(condition.emotion)
+            unknown = self.voices(torch.full_like(condition.voice, self.voices.unknown))
+            speaker = torch.where(keep.voice[:, None], speaker, unknown)
+        return content, speaker, self.emotion_space(condition.emotion)
 
-    def relative_log_f0(self, f0: Tensor, voice: Tensor) -> Tensor:
+    def register_of(self, condition: Condition) -> Tensor:
+        """Return the mean log2 F0 of the voices [B]."""
+        if condition.speaker is not None:
+            return condition.speaker.mean_log_f0
+        return self.voices.mean_log_f0[condition.voice]
+
+    @torch.inference_mode()
+    def expected(self, condition: Condition) -> Tensor:
+        """Return the mean reading: log frames, log2 F0 less the voice's mean (two anchors), log energy per token [B, N, 4]."""
+        content, speaker, emotion = self.encode(condition)
+        prior, _ = self.prosody.prior(content, self.prosody.condition(speaker, emotion), condition.mask)
+        return self.prosody.denormalise(prior.float())
+
+    @torch.inference_mode()
+    def mean_mel(self, condition: Condition, prosody: Prosody) -> Tensor:
+        """Return the mel [B, T, M] (natural log magnitudes) that the trunk expects of a reading, without the flow."""
+        frame_mask = lengths_to_mask(prosody.lengths, prosody.f0.shape[1])
+        prior = self._trunk(condition, None, prosody, frame_mask)[1].float()
+        return (prior * self.mel_std + self.mel_mean) * frame_mask[:, :, None]
+
+    def _trunk(
+        self, condition: Condition, keep: Keep | None, prosody: Prosody, frame_mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the trunk gives, its prior corrected for a voice that is no named one."""
+        content, speaker, emotion = self.encode(condition, keep)
+        relative = self.relative_log_f0(prosody.f0, self.register_of(condition))
+        token_condition = self.prosody.condition(speaker, emotion)
+        mask = condition.mask
+        rows, prior, summary = self.trunk(content, token_condition, emotion, prosody, relative, mask, frame_mask)
+        if condition.speaker is not None:
+            index = frame_to_token(prosody.durations, frame_mask.shape[1])
+            prior = condition.speaker.correct(rows, prior, expand_tokens(content, index), frame_mask)
+        return rows, prior, summary
+
+    @staticmethod
+    def relative_log_f0(f0: Tensor, mean_log_f0: Tensor) -> Tensor:
         """Return log2 F0 less the voice's mean [B, T]; meaningless where unvoiced."""
-        return torch.log2(f0.clamp_min(1.0)) - self.voices.mean_log_f0[voice][:, None]
+        return torch.log2(f0.clamp_min(1.0)) - mean_log_f0[:, None]
 
     @torch.inference_mode()
     def sample_prosody(
@@ -161,7 +200,7 @@ class AcousticModel(nn.Module):
             x = solve(velocity, temperature * noise, time_grid(steps))
         features = mean.float() + self.prosody.residual_std * x
         speaker = encoded[0][1]
-        mean_log_f0 = self.voices.mean_log_f0[condition.voice]
+        mean_log_f0 = self.register_of(condition)
         return finish_reading(
             self.prosody, features, hidden, speaker, mean_log_f0, mask, minimum, speed, pitch_st, edit
         )
@@ -189,14 +228,8 @@ class AcousticModel(nn.Module):
                 with its strength as a part of the velocity's length; see emotts/emotion/classifier.py.
         """
         branches = _branches(request)
-        condition = branches[0].condition
         frame_mask = lengths_to_mask(prosody.lengths, prosody.f0.shape[1])
-        relative = self.relative_log_f0(prosody.f0, condition.voice)
-        trunks = []
-        for branch in branches:
-            content, speaker, emotion = self.encode(branch.condition, branch.keep)
-            token_condition = self.prosody.condition(speaker, emotion)
-            trunks.append(self.trunk(content, token_condition, emotion, prosody, relative, condition.mask, frame_mask))
+        trunks = [self._trunk(branch.condition, branch.keep, prosody, frame_mask) for branch in branches]
         prior = blend([trunk[1].float() for trunk in trunks], [branch.weight for branch in branches])
         residual = torch.zeros_like(prior)
         noise = torch.randn(prior.shape, generator=generator, device=generator.device).to(prior.device)

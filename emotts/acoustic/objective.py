@@ -122,7 +122,7 @@ def acoustic_losses(
     error = velocity - (x_1 - x_0)
     losses |= {"prosody_flow": _weighted(error**2, weight), "prosody_flow_mean": _mean_error(error, weight)}
 
-    relative = model.relative_log_f0(target.f0, condition.voice)
+    relative = model.relative_log_f0(target.f0, model.register_of(condition))
     index = frame_to_token(target.durations, target.mel.shape[1])
     fine = prosody.frames(hidden, speaker, target.durations, index, target.contour, frame_mask).float()
     voiced = (target.f0 > 0) & frame_mask

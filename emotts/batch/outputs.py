@@ -17,19 +17,21 @@ import numpy as np
 
 from emotts.audio import FORMATS, save_audio
 from emotts.batch.rows import Checker, Row
+from emotts.provenance import Provenance, sidecar_path, write_sidecar
 
 RESULTS = "results.jsonl"
 PARTIAL = ".partial"
 MAX_NAME_BYTES = 200
 
 
-def check_outputs(rows: Sequence[Row], folder: Path, checker: Checker, may_exist: bool) -> None:
+def check_outputs(rows: Sequence[Row], folder: Path, checker: Checker, may_exist: bool, sidecars: bool = True) -> None:
     """Note outputs that stand twice, lead out of the folder, have a suffix nobody writes, or exist already.
 
     Args:
         rows: of the batch. folder: to write to; it need not exist yet.
         checker: collects the problems.
         may_exist: whether files that exist are taken over or written anew.
+        sidecars: whether each gets a sidecar.
     """
     seen: dict[str, int] = {}
     parents: dict[str, int] = {}
@@ -45,10 +47,27 @@ def check_outputs(rows: Sequence[Row], folder: Path, checker: Checker, may_exist
         seen.setdefault(name, row.number)
         for parent in PurePosixPath(name).parents:
             parents.setdefault(str(parent), row.number)
-        if not may_exist and (folder / row.output).exists():
-            checker.complain(place, f"{str(folder / row.output)!r} exists; add --resume, or --force to overwrite it.")
-    for name in seen.keys() & parents.keys():
-        checker.complain(f"row {seen[name]}, column output", f"{name!r} is a folder for row {parents[name]}.")
+        _check_place(folder / row.output, place, checker, may_exist, sidecars)
+    beside = {str(sidecar_path(name)): number for name, number in seen.items()} if sidecars else {}
+    written = beside | seen
+    for name in written.keys() & parents.keys():
+        checker.complain(f"row {written[name]}, column output", f"{name!r} is a folder for row {parents[name]}.")
+
+
+def check_joined(path: Path, checker: Checker, may_exist: bool, sidecars: bool) -> None:
+    """Note whether the file that a script is joined to, or its sidecar, exists already."""
+    _check_place(path, "script", checker, may_exist, sidecars)
+
+
+def _check_place(path: Path, place: str, checker: Checker, may_exist: bool, sidecars: bool) -> None:
+    beside = sidecar_path(path)
+    if sidecars and beside.is_dir():
+        checker.complain(
+            place, f"{str(beside)!r} is a folder; expected room for a sidecar. Add --no-sidecar, or remove it."
+        )
+    existing = [file for file in (path, beside) if file.exists() and (sidecars or file is path)]
+    if existing and not may_exist:
+        checker.complain(place, f"{str(existing[0])!r} exists; add --resume, or --force to overwrite it.")
 
 
 def _problem(output: str, folder: Path) -> str | None:
@@ -98,8 +117,15 @@ def held(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def write_speech(folder: Path, output: str, waveform: np.ndarray, sample_rate: int) -> None:
-    """Write a file of a batch: there whole or not at all.
+def write_speech(
+    folder: Path,
+    output: str,
+    waveform: np.ndarray,
+    sample_rate: int,
+    provenance: Provenance | None = None,
+    sidecar: bool = True,
+) -> None:
+    """Write a file of a batch: there whole or not at all; its sidecar comes after it.
 
     Raises:
         OSError: it cannot be written.
@@ -108,10 +134,18 @@ def write_speech(folder: Path, output: str, waveform: np.ndarray, sample_rate: i
     place = folder / output
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder / PARTIAL / place.name
-    save_audio(temporary, waveform, sample_rate)
+    save_audio(temporary, waveform, sample_rate, provenance.to_metadata() if provenance else None)
+    put_in_place(temporary, place, provenance if sidecar else None)
+
+
+def put_in_place(temporary: Path, place: Path, provenance: Provenance | None) -> None:
+    """Give a finished file its name, and then its sidecar, if there is a provenance for one."""
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())
+    beside = write_sidecar(temporary, provenance) if provenance else None
     temporary.replace(place)
+    if beside:
+        beside.replace(sidecar_path(place))
 
 
 def read_results(folder: Path) -> dict[int, dict[str, Any]]:

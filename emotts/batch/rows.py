@@ -21,6 +21,7 @@ from emotts.emotion.spec import EmotionSpec, parse_emotion
 from emotts.plan import check_span
 from emotts.request import Request, check_range, unknown_voice
 from emotts.resolve import Resolver, check_used, read_files
+from emotts.speaker.profile import SUFFIX, voices_folder
 from emotts.text.markup import parse_markup
 
 MAX_ROWS = 100_000
@@ -81,11 +82,13 @@ class Row:
         """Return the files that the row reads, whose contents belong to what it asks."""
         given = [self.options.get(name) for name in FILE_OPTIONS]
         paths = [path for value in given for path in ([value] if isinstance(value, str) else value or [])]
+        if (voice := self.options.get("voice")) is not None:  # a recording, or one that is kept
+            paths += [voice, voices_folder() / f"{voice}{SUFFIX}"]
         emotion = self.options.get("emotion")
         specs = [*([parse_emotion(emotion)] if emotion is not None else []), *span_specs(self.text)]
         for spec in specs:
             paths += [*(path for path, _ in (*spec.like, *spec.directions)), *spec.erase]
-        return [path for path in map(Path, paths) if path.is_file()]
+        return [Path(path) for path in paths if _is_file(str(path))]
 
 
 class BatchProblems(ValueError):
@@ -145,7 +148,7 @@ class Checker:
         elif name in DIMENSIONS:
             check_range(name, value, -1.0, 1.0)
         elif name == "voice":
-            if self.voices is not None and value not in self.voices:
+            if self.voices is not None and value not in self.voices and not _is_file(value):
                 raise ValueError(unknown_voice(value, list(self.voices)))
         elif name in RECORDINGS:
             _check_exists([value] if isinstance(value, str) else value)
@@ -245,6 +248,13 @@ def check_words(spec: EmotionSpec, norms: str | None = None) -> None:
     """Raise a ValueError where a specification describes in words that nobody knows."""
     if spec.words is not None:
         Resolver().describe(spec.words, norms)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # a name that is too long for one
+        return False
 
 
 def _check_exists(paths: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from emotts.batch.outputs import append_result, held, read_results, write_results, write_speech
 from emotts.batch.rows import Row
 from emotts.batch.script import join_turns
+from emotts.provenance import sidecar_path
 
 if TYPE_CHECKING:
     from emotts.speech import Result
@@ -62,6 +63,7 @@ def run_batch(
     model: str = "",
     resume: bool = False,
     keep_going: bool = False,
+    sidecars: bool = True,
     tell: Tell | None = None,
 ) -> Summary:
     """Speak the rows one after the other.
@@ -74,6 +76,7 @@ def run_batch(
         model: names the checkpoint: what another one spoke is spoken again.
         resume: leave rows alone whose file exists and whose request stands in the log.
         keep_going: go on after a row that failed.
+        sidecars: write beside each file how it was made; with `resume`, a row without one is spoken again.
         tell: is given each result, and whether it was there before.
 
     Raises:
@@ -83,14 +86,14 @@ def run_batch(
     summary = Summary(len(batch.rows))
     tell = tell or (lambda result, is_old: None)
     with held(folder):
-        done = _done_before(batch.rows, folder, model) if resume else {}
+        done = _done_before(batch.rows, folder, model, sidecars) if resume else {}
         write_results(folder, done.values())
         for row in batch.rows:
             if row.number in done:
                 summary.n_skipped += 1
                 tell(done[row.number], True)
                 continue
-            result = _speak(tts, row, folder, model)
+            result = _speak(tts, row, folder, model, sidecars)
             append_result(folder, result)
             tell(result, False)
             if "error" not in result:
@@ -100,27 +103,28 @@ def run_batch(
             if not keep_going:
                 break
         if batch.joined is not None and summary.n_spoken + summary.n_skipped == len(batch.rows):
-            summary.joined_s = join_turns(folder, batch.rows, batch.pauses_s, batch.joined)
+            summary.joined_s = join_turns(folder, batch.rows, batch.pauses_s, batch.joined, sidecars)
     return summary
 
 
-def _done_before(rows: Sequence[Row], folder: Path, model: str) -> dict[int, dict[str, Any]]:
+def _done_before(rows: Sequence[Row], folder: Path, model: str, sidecars: bool) -> dict[int, dict[str, Any]]:
     results = read_results(folder)
     found = {}
     for row in rows:
         result = results.get(row.number, {})
         is_same = result.get("digest") == row.digest(model) and "error" not in result
-        if is_same and (folder / row.output).is_file():
+        place = folder / row.output
+        if is_same and place.is_file() and (not sidecars or sidecar_path(place).is_file()):
             found[row.number] = result
     return found
 
 
-def _speak(tts: Speaks, row: Row, folder: Path, model: str) -> dict[str, Any]:
+def _speak(tts: Speaks, row: Row, folder: Path, model: str, sidecar: bool) -> dict[str, Any]:
     """Speak one row and write its file; return its line of the log."""
     line = {"row": row.number, "output": row.output, "digest": row.digest(model), **row.facts}
     try:
         result = tts.synthesize(row.text, **{**row.options, "seed": row.seed})
-        write_speech(folder, row.output, result.waveform, result.sample_rate)
+        write_speech(folder, row.output, result.waveform, result.sample_rate, result.provenance, sidecar)
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise  # a full disk fails every row

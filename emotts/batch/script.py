@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from emotts.audio import SPEC, AudioWriter, load_audio
-from emotts.batch.outputs import PARTIAL
+from emotts.batch.outputs import PARTIAL, put_in_place
 from emotts.batch.rows import MAX_ROWS, BatchProblems, Checker, Row, check_files, check_words
 from emotts.batch.tables import read_text
 from emotts.emotion.coordinates import coordinates_of_spec, spec_at
 from emotts.emotion.labels import DIMENSIONS, LABEL_INDEX
 from emotts.emotion.spans import span_specs
 from emotts.emotion.spec import EmotionSpec, parse_emotion
+from emotts.provenance import Provenance, joined_provenance, read_provenance
 from emotts.resolve import Resolver
 
 INERTIA = 0.4
@@ -170,7 +171,9 @@ def _place(spec: EmotionSpec, speaker: Speaker, resolver: Resolver) -> np.ndarra
     return coordinates_of_spec(resolver.plain(spec, neutral, speaker.options.get("norms")))
 
 
-def join_turns(folder: Path, rows: Sequence[Row], pauses_s: Sequence[float], output: str) -> float:
+def join_turns(
+    folder: Path, rows: Sequence[Row], pauses_s: Sequence[float], output: str, sidecar: bool = True
+) -> float:
     """Join the files of all turns to one, 24 kHz, one turn in memory at a time; return its length in seconds.
 
     Raises:
@@ -178,14 +181,24 @@ def join_turns(folder: Path, rows: Sequence[Row], pauses_s: Sequence[float], out
     """
     temporary = folder / PARTIAL / output
     n_samples = 0
-    with AudioWriter(temporary) as file:
+    text = "\n".join(f"{row.facts['speaker']}: {row.text}" if "speaker" in row.facts else row.text for row in rows)
+    provenance = joined_provenance((_provenance(folder / row.output) for row in rows), text)
+    with AudioWriter(temporary, metadata=provenance.to_metadata() if provenance else None) as file:
         for row, pause_s in zip(rows, pauses_s, strict=True):
             pause = np.zeros(round(pause_s * SPEC.sample_rate), np.float32)
             for part in (pause, load_audio(folder / row.output, max_duration_s=float("inf"))):
                 file.write(part)
                 n_samples += len(part)
-    temporary.replace(folder / output)
+    put_in_place(temporary, folder / output, provenance if sidecar else None)
     return n_samples / SPEC.sample_rate
+
+
+def _provenance(path: Path) -> Provenance | None:
+    """Return what a turn says of itself; nothing where somebody changed it since."""
+    try:
+        return read_provenance(path)
+    except ValueError:
+        return None
 
 
 def _steady(mood: EmotionSpec) -> EmotionSpec:

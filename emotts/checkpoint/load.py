@@ -60,6 +60,15 @@ def load_checkpoint(
     return modules, manifest["metadata"]
 
 
+def manifest_sha256(folder: str | Path) -> str:
+    """Return a name that changes with any weight of a checkpoint: the hash of its manifest, which holds those of its files.
+
+    Raises:
+        CheckpointError: there is no checkpoint.
+    """
+    return sha256_of(_read_regular(_existing(Path(folder)) / MANIFEST, MAX_MANIFEST_BYTES))
+
+
 def _device(device: str | torch.device) -> torch.device:
     try:
         place = torch.device(device)

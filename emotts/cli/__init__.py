@@ -12,7 +12,7 @@ import warnings
 from typing import Any, NoReturn
 
 from emotts import __version__
-from emotts.cli.arguments import number, whole
+from emotts.cli.arguments import add_consent_option, add_sidecar_option, number, whole
 
 OK, FAILURE, MISTAKE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 LONGEST_MESSAGE = 2_000  # characters
@@ -23,7 +23,9 @@ EXAMPLES = """examples:
   emotts synthesize --text-file chapter.txt --emotion calm -o chapter.mp3 --json
   emotts synthesize "Good night." --emotion tender -o - | aplay
   emotts synthesize "You did it!" --emotion happy --tolerance 0.15 -o heard.wav
+  emotts convert talk.wav --emotion tender -o tender.wav
   emotts recognize recordings/*.wav
+  emotts inspect hello.wav
   emotts evaluate --suite quick
 """
 
@@ -63,6 +65,22 @@ def _run(arguments: argparse.Namespace) -> int:
         from emotts.cli.recognize import recognize
 
         return recognize(arguments)
+    elif arguments.command == "convert":
+        from emotts.cli.convert import convert
+
+        return convert(arguments)
+    elif arguments.command == "voices":
+        from emotts.cli.voices import voices
+
+        voices(arguments)
+    elif arguments.command == "align":
+        from emotts.cli.align import align
+
+        return align(arguments)
+    elif arguments.command == "inspect":
+        from emotts.cli.inspect import inspect
+
+        return inspect(arguments)
     elif arguments.command == "direction":
         from emotts.cli.direction import direction
 
@@ -86,7 +104,7 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         from emotts.cli import listing
 
-        {"voices": listing.voices, "emotions": listing.emotions, "models": listing.models}[arguments.command](arguments)
+        {"emotions": listing.emotions, "models": listing.models}[arguments.command](arguments)
     return OK
 
 
@@ -129,7 +147,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="emotts", description="Emotional speech, spoken and measured.", epilog=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"emotts {__version__}")
-    from emotts.cli import batch, data, direction, doctor, evaluate, recognize
+    from emotts.cli import align, batch, convert, data, direction, doctor, evaluate, inspect, recognize, voices
     from emotts.cli.check import add_check_options
     from emotts.cli.controls import add_control_options
 
@@ -145,7 +163,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_model_options(speak)
     _add_model_options(batch.add_parser(commands))
     direction.add_parser(commands)
+    _add_model_options(convert.add_parser(commands))
+    voices.add_parser(commands, _add_model_options)
     recognize.add_parser(commands)
+    align.add_parser(commands)
+    inspect.add_parser(commands)
     data.add_parser(commands)
     doctor.add_parser(commands)
     for name, text, add_options in (
@@ -158,7 +180,6 @@ def _parser() -> argparse.ArgumentParser:
         _add_model_options(command)
 
     for name, text in {
-        "voices": "list the voices of the model",
         "emotions": "list the labels with their arousal, valence and dominance",
         "models": "show the model and the parameters of its components",
     }.items():
@@ -178,7 +199,9 @@ def _add_synthesis_options(parser: argparse.ArgumentParser) -> None:
     text.add_argument("--text-file", metavar="FILE", help="read the text from a UTF-8 file, - for stdin")
 
     how = parser.add_argument_group("how to say it")
-    how.add_argument("--voice", metavar="NAME", help="a name that `emotts voices` lists")
+    how.add_argument(
+        "--voice", metavar="NAME|REF", help="a name that `emotts voices` lists, or a recording of 1 to 30 s"
+    )
     how.add_argument("--emotion", metavar="SPEC", help="such as happy:0.8, happy+sad:0.4, 'weary but proud', auto")
     how.add_argument("--arousal", type=number, metavar="A", help="calm -1 to agitated 1")
     how.add_argument("--valence", type=number, metavar="V", help="unpleasant -1 to pleasant 1")
@@ -198,7 +221,9 @@ def _add_synthesis_options(parser: argparse.ArgumentParser) -> None:
     )
     output.add_argument("--plot", metavar="FILE.png", help="draw waveform, mel and F0 with the phonemes")
     output.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
+    add_sidecar_option(output)
     output.add_argument("--force", action="store_true", help="overwrite existing files")
+    add_consent_option(output)
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

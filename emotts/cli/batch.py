@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotts.cli.arguments import add_sidecar_option
+
 if TYPE_CHECKING:
     from emotts.batch.rows import Checker
     from emotts.batch.run import Batch, Summary
@@ -39,6 +41,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="leave alone what an earlier run has done")
     parser.add_argument("--continue-on-error", action="store_true", help="go on after a line that fails")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
+    add_sidecar_option(parser)
     parser.add_argument("--json", action="store_true", help="print one line of JSON per line spoken")
     script = parser.add_argument_group("scripts")
     script.add_argument("--gap", type=float, metavar="S", help="seconds between turns; default 0.35")
@@ -60,9 +63,11 @@ def batch(arguments: argparse.Namespace) -> int:
     from emotts.batch.rows import BatchProblems, Checker, option_kinds
     from emotts.cli import FAILURE, MISTAKE, OK, say
     from emotts.pipeline import EmoTTS, bundled_checkpoint
+    from emotts.speaker.profile import kept_voices
 
     checkpoint = Path(arguments.checkpoint) if arguments.checkpoint else bundled_checkpoint()
-    checker = Checker(option_kinds(EmoTTS.synthesize), _voices(checkpoint))
+    voices = _voices(checkpoint)
+    checker = Checker(option_kinds(EmoTTS.synthesize), voices and [*voices, *kept_voices()])
     try:
         lines = _read(arguments, checker)
         if checker.problems:
@@ -84,6 +89,7 @@ def batch(arguments: argparse.Namespace) -> int:
         model=_name_of(checkpoint),
         resume=arguments.resume,
         keep_going=arguments.continue_on_error,
+        sidecars=arguments.sidecar,
         tell=progress.tell,
     )
     _report(summary, lines, arguments)
@@ -115,7 +121,7 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
 
 
 def _read(arguments: argparse.Namespace, checker: "Checker") -> "Batch":
-    from emotts.batch.outputs import check_outputs
+    from emotts.batch.outputs import check_joined, check_outputs
     from emotts.batch.run import Batch
     from emotts.batch.script import GAP_S, INERTIA, read_script
     from emotts.batch.tables import read_table
@@ -131,9 +137,8 @@ def _read(arguments: argparse.Namespace, checker: "Checker") -> "Batch":
         rows = script.rows(INERTIA if arguments.inertia is None else arguments.inertia)
         pauses_s = script.pauses_s(GAP_S if arguments.gap is None else arguments.gap)
         lines = Batch(rows, f"{path.stem}.wav", pauses_s)
-        if (out / f"{path.stem}.wav").exists() and not may_exist:
-            checker.complain("script", f"'{out / path.stem}.wav' exists; add --resume, or --force to overwrite it.")
-    check_outputs(lines.rows, out, checker, may_exist)
+        check_joined(out / f"{path.stem}.wav", checker, may_exist, arguments.sidecar)
+    check_outputs(lines.rows, out, checker, may_exist, arguments.sidecar)
     return lines
 
 

@@ -1,9 +1,12 @@
-"""`synthesize --check`, `--tolerance`, `--min-speaker-sim`: speech is listened to before it is written; what was heard goes out."""
+"""`synthesize --check`, `--tolerance`, `--min-speaker-sim`: speech is listened to before it is written; what was heard goes out.
+
+The options and what is told of an outcome are those of `emotts convert` too, see convert_check.py.
+"""
 
 import argparse
-import math
 from typing import TYPE_CHECKING, Any
 
+from emotts.cli.arguments import check_range
 from emotts.emotion.labels import DIMENSIONS
 
 if TYPE_CHECKING:
@@ -15,8 +18,8 @@ STEERING, REPORTING = "recognizer", "features"
 TOLERANCE, MAX_TRIES = 0.15, 4
 
 
-def add_check_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the closed loop to `emotts synthesize`."""
+def add_check_options(parser: argparse.ArgumentParser, softened: str = "guidance or emotion") -> None:
+    """Add the options of the closed loop to a command; `softened` names what is weakened to hold the voice."""
     loop = parser.add_argument_group("listen to it (nothing is streamed then)")
     loop.add_argument("--check", action="store_true", help="print what was asked and what a judge heard")
     loop.add_argument(
@@ -29,7 +32,7 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         "--min-speaker-sim",
         type=float,
         metavar="S",
-        help="weaken guidance or emotion until the voice is itself, such as 0.8",
+        help=f"weaken {softened} until the voice is itself, such as 0.8",
     )
 
 
@@ -39,15 +42,15 @@ def wants_check(arguments: argparse.Namespace) -> bool:
     Raises:
         ValueError: one of them is out of range, or --max-tries stands alone.
     """
-    _check_range("tolerance", arguments.tolerance, 0.01, 2.0)
-    _check_range("max-tries", arguments.max_tries, 1, 50)
-    _check_range("min-speaker-sim", arguments.min_speaker_sim, 0.0, 1.0)
+    check_range("tolerance", arguments.tolerance, 0.01, 2.0)
+    check_range("max-tries", arguments.max_tries, 1, 50)
+    check_range("min-speaker-sim", arguments.min_speaker_sim, 0.0, 1.0)
     if arguments.max_tries is not None and arguments.tolerance is None:
         raise ValueError("--max-tries needs --tolerance; give both, such as --tolerance 0.15 --max-tries 4.")
     return arguments.check or arguments.tolerance is not None or arguments.min_speaker_sim is not None
 
 
-def speak_checked(tts: "EmoTTS", text: str, request: "Request", arguments: argparse.Namespace) -> "Outcome":
+def speak_checked(tts: "EmoTTS", text: str, request: "Request", arguments: argparse.Namespace) -> "Outcome[Request]":
     """Speak with the closed loop that the options ask for.
 
     Args:
@@ -63,7 +66,7 @@ def speak_checked(tts: "EmoTTS", text: str, request: "Request", arguments: argpa
     from emotts.loop import check, hold_voice, steer, voice_similarity
     from emotts.reference import neutral_speech
 
-    neutral = neutral_speech(tts, request.voice)
+    neutral = neutral_speech(tts, request.speaker)
     reporting = load_judge(REPORTING).with_reference(neutral)
     similarity, minimum, held = None, arguments.min_speaker_sim, request
     if minimum is not None:
@@ -83,8 +86,32 @@ def speak_checked(tts: "EmoTTS", text: str, request: "Request", arguments: argpa
     return replace(outcome, speaker_sim=reached, is_voice_held=reached >= minimum)
 
 
-def check_rows(outcome: "Outcome", arguments: argparse.Namespace) -> dict[str, str]:
+def check_rows(outcome: "Outcome[Request]", arguments: argparse.Namespace) -> dict[str, str]:
     """Return what to tell people, line by line: name to text."""
+    rows = heard_rows(outcome, arguments)
+    if outcome.tries or outcome.is_voice_held is not None:
+        rows["emotion used"] = (
+            f"{outcome.request.emotion}, guidance {outcome.request.guidance:g}, seed {outcome.request.seed}"
+        )
+    return rows
+
+
+def check_facts(outcome: "Outcome[Request]") -> dict[str, Any]:
+    """Return the same for --json, under one key."""
+    used = {
+        "emotion_used": outcome.request.emotion.to_dict(),
+        "guidance_used": outcome.request.guidance,
+        "seed_used": outcome.request.seed,
+    }
+    tries = [
+        {"emotion": t.request.emotion.to_dict(), "seed": t.request.seed, "error": round(t.distance, 4)}
+        for t in outcome.tries
+    ]
+    return {"check": heard_facts(outcome) | used | {"tries": tries}}
+
+
+def heard_rows(outcome: "Outcome[Any]", arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what was asked, heard and reached, whatever was rendered."""
     heard = outcome.heard
     rows = {
         "asked A V D": " ".join("  open" if value is None else f"{value:+.2f}" for value in outcome.asked),
@@ -98,36 +125,21 @@ def check_rows(outcome: "Outcome", arguments: argparse.Namespace) -> dict[str, s
         rows["tolerance"] = (
             f"{arguments.tolerance:g} {state}, {n} {'try' if n == 1 else 'tries'}, error {best:.2f} by {STEERING}, which steered"
         )
+    if outcome.speaker_sim is not None:
+        rows["speaker similarity"] = f"{outcome.speaker_sim:.2f}"
     if outcome.is_voice_held is not None:
         state = "held" if outcome.is_voice_held else "NOT held; this is the nearest"
-        rows["speaker similarity"] = f"{outcome.speaker_sim:.2f}, at least {arguments.min_speaker_sim:g} {state}"
-    if outcome.tries or outcome.is_voice_held is not None:
-        rows["emotion used"] = (
-            f"{outcome.request.emotion}, guidance {outcome.request.guidance:g}, seed {outcome.request.seed}"
-        )
+        rows["speaker similarity"] += f", at least {arguments.min_speaker_sim:g} {state}"
     return rows
 
 
-def check_facts(outcome: "Outcome") -> dict[str, Any]:
-    """Return the same for --json, under one key."""
-    facts: dict[str, Any] = {
+def heard_facts(outcome: "Outcome[Any]") -> dict[str, Any]:
+    """Return the same for JSON."""
+    return {
         "asked": dict(zip(DIMENSIONS, outcome.asked, strict=True)),
         "heard": outcome.heard.to_dict(),
         "judge": outcome.judge,
-        "emotion_used": outcome.request.emotion.to_dict(),
-        "guidance_used": outcome.request.guidance,
-        "seed_used": outcome.request.seed,
         "tolerance_met": outcome.is_met,
         "speaker_sim": outcome.speaker_sim,
         "voice_held": outcome.is_voice_held,
     }
-    facts["tries"] = [
-        {"emotion": t.request.emotion.to_dict(), "seed": t.request.seed, "error": round(t.distance, 4)}
-        for t in outcome.tries
-    ]
-    return {"check": facts}
-
-
-def _check_range(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and (math.isnan(value) or not low <= value <= high):
-        raise ValueError(f"--{name} must be from {low:g} to {high:g}; got {value:g}.")

@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,11 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
         help="quick (default, 5 minutes) or full (hours; resumes)",
     )
     parser.add_argument("--out", metavar="DIR", help=f"folder of the report; default {DEFAULT_OUT}/SUITE")
+    parser.add_argument(
+        "--recordings",
+        metavar="DIR",
+        help="a folder of your own recordings, which are converted too; what x.wav says stands in x.txt, or nowhere",
+    )
     parser.add_argument("--corpus", metavar="DIR", help="a simulated corpus; its test split is measured as the ceiling")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the readings and the free points; default 0"
@@ -49,9 +55,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
     """Run `emotts evaluate`.
 
     Raises:
-        ValueError: a mistake in the arguments, the checkpoint, a judge or the corpus.
-        FileNotFoundError: a checkpoint, a judge, a package or the corpus is missing.
+        ValueError: a mistake in the arguments, the checkpoint, a judge, the corpus or the recordings.
+        FileNotFoundError: a checkpoint, a judge, a package, the corpus or the recordings are missing.
     """
+    from emotts.cli.recordings import find_recordings
     from emotts.pipeline import EmoTTS, bundled_checkpoint
 
     _check_seed(arguments.seed)
@@ -63,9 +70,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise FileNotFoundError(
             f"--corpus {str(corpus)!r} has no manifest.jsonl; make one with recipes/simulate_corpus.py."
         )
+    if arguments.recordings and not Path(arguments.recordings).is_dir():
+        raise FileNotFoundError(f"--recordings {arguments.recordings!r} is no folder; give one that holds audio files.")
+    recordings = find_recordings([arguments.recordings]) if arguments.recordings else []
     folder = Path(arguments.checkpoint) if arguments.checkpoint else bundled_checkpoint()
     tts = EmoTTS.from_pretrained(folder, arguments.device)
-    report = write_report(tts, folder, _judges(), arguments.suite, out, arguments.seed, corpus)
+    report = write_report(tts, folder, _judges(), arguments.suite, out, arguments.seed, corpus, recordings)
     if arguments.json:
         print(json.dumps(report))
         return
@@ -74,7 +84,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def write_report(
-    tts: Any, folder: Path, judges: list[Any], suite: str, out: Path, seed: int = 0, corpus: Path | None = None
+    tts: Any,
+    folder: Path,
+    judges: list[Any],
+    suite: str,
+    out: Path,
+    seed: int = 0,
+    corpus: Path | None = None,
+    recordings: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Evaluate a model and write results.jsonl, report.json and report.html.
 
@@ -82,28 +99,33 @@ def write_report(
         tts: the model. folder: its checkpoint, whose digest names the rows.
         judges: the one that may steer, then the independent one.
         suite: "quick" or "full". out: a folder. seed: of the grid.
-        corpus: see `emotts.evaluation.run.evaluate`.
+        corpus, recordings: see `emotts.evaluation.run.evaluate`.
 
     Returns:
         What report.json holds.
 
     Raises:
-        ValueError: an unknown suite, or a corpus without a test split.
-        FileNotFoundError: a package is missing.
+        ValueError: an unknown suite, a corpus without a test split, or an empty text beside a recording.
+        FileNotFoundError: a package is missing, or what conversion listens with.
     """
     from emotts.data.manifest import write_atomically
+    from emotts.evaluation.conversion_page import make_pairs
     from emotts.evaluation.grid import suite_named
     from emotts.evaluation.listen import load_listener
-    from emotts.evaluation.report import make_clips, render
+    from emotts.evaluation.report import encode_mp3, make_clips, render
     from emotts.evaluation.run import evaluate as run_grid
-    from emotts.evaluation.run import show_progress, system_digest
+    from emotts.evaluation.run import show_progress, system_digest, voices_of
     from emotts.evaluation.summary import summarise
     from emotts.judges import bundled_judge
+    from emotts.listeners import bundled_converter
 
     started = time.monotonic()
     size, listener = suite_named(suite), load_listener(judges)
-    system = system_digest([folder, *(bundled_judge(judge.name) for judge in judges)])
-    rows = run_grid(tts, listener, size, out, system, seed, corpus, show_progress("evaluate"))
+    folders = [folder, *(bundled_judge(judge.name) for judge in judges)]
+    if size.n_sources or recordings:
+        folders.append(bundled_converter())
+    system = system_digest(folders)
+    rows = run_grid(tts, listener, size, out, system, seed, corpus, show_progress("evaluate"), recordings)
     names = [judge.name for judge in judges]
     report = {
         "suite": suite,
@@ -113,13 +135,15 @@ def write_report(
         "date": time.strftime("%Y-%m-%d"),
         "judges": names,
         "corpus": None if corpus is None else str(corpus),
+        "recordings": [path.as_posix() for path in recordings],
         **summarise(rows, names),
         "controls": turn_controls(tts, judges[-1], listener, suite == "quick", seed),
     }
     clips = make_clips(tts, rows, names[-1])
+    pairs = make_pairs(tts, rows, size, voices_of(tts)[: size.n_voices], seed, encode_mp3, recordings)
     report["seconds"] = round(time.monotonic() - started, 1)
     write_atomically(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    write_atomically(out / "report.html", render(report, rows, clips))
+    write_atomically(out / "report.html", render(report, rows, clips, pairs))
     return report
 
 
@@ -219,7 +243,7 @@ def _print_verdicts(verdicts: "list[Verdict]") -> None:
         words = "" if verdict.word_errors is None else f"WER {verdict.word_errors:+.1f}  "
         voice = "" if verdict.speaker_sim is None else f"voice {verdict.speaker_sim:.2f}"
         change = f"{verdict.change:+.3f} (needs {verdict.needed:g})"
-        print(f"{state} {verdict.name:<20}{change:<26}{order}{words}{voice}".rstrip())
+        print(f"{state} {verdict.name:<25}{change:<26}{order}{words}{voice}".rstrip())
         for problem in verdict.problems:
             print(f"     {problem} ({verdict.promise})")
     failed = sum(not verdict.is_passed for verdict in verdicts)

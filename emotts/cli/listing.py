@@ -1,20 +1,11 @@
-"""`emotts voices`, `emotts emotions`, `emotts models`: tables for people, JSON for programs, both on stdout."""
+"""`emotts emotions`, `emotts models`: tables for people, JSON for programs, both on stdout."""
 
 import argparse
 import json
-from dataclasses import asdict
 from typing import Any
 
 from emotts.emotion.dyads import DYADS
 from emotts.emotion.labels import ALIASES, AVD_MEANS, DIMENSIONS
-
-
-def voices(arguments: argparse.Namespace) -> None:
-    """List the voices of the model."""
-    from emotts.pipeline import EmoTTS
-
-    rows = [asdict(card) for card in EmoTTS.from_pretrained(arguments.checkpoint, arguments.device).voices]
-    _print(rows, arguments.json)
 
 
 def emotions(arguments: argparse.Namespace) -> None:
@@ -23,7 +14,7 @@ def emotions(arguments: argparse.Namespace) -> None:
     for label, place in AVD_MEANS.items():
         also = sorted(alias for alias, name in ALIASES.items() if name == label)
         rows.append({"label": label, **dict(zip(DIMENSIONS, place, strict=True)), "also": also})
-    _print(rows, arguments.json)
+    print_table(rows, arguments.json)
     if not arguments.json:
         print(f"\nblends of two: {', '.join(sorted(DYADS))}\nall ways to ask: docs/emotion_controls.md")
 
@@ -37,7 +28,7 @@ def models(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps({"components": rows, "metadata": tts.metadata}))
         return
-    _print(rows, as_json=False)
+    print_table(rows, as_json=False)
     facts = {key: value for key, value in tts.metadata.items() if isinstance(value, str | int | float)}
     if facts:
         print()
@@ -45,7 +36,8 @@ def models(arguments: argparse.Namespace) -> None:
         print(f"{key:<22}{value}")
 
 
-def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+def print_table(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print rows with the same columns, for people or as JSON."""
     if as_json:
         print(json.dumps(rows))
         return

@@ -1,11 +1,13 @@
 """Find and read recordings: paths, folders and globs come in; files, then mono pieces of bounded length, go out."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from soundfile import SoundFile
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".rf64", ".caf")
 MAX_HOURS = 6.0
@@ -44,6 +46,21 @@ def find_recordings(inputs: Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
+def duration_of(path: Path) -> float:
+    """Return the length of a recording in seconds as its header tells, which for a stream without an end is far too much.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not audio, empty, longer than MAX_HOURS, or an impossible rate.
+    """
+    with _opened(path) as file:
+        rate, n_frames = int(file.samplerate), int(file.frames)
+    _check_header(path, rate, n_frames)
+    if n_frames == 0:
+        raise ValueError(f"{path.name} holds no samples.")
+    return n_frames / rate
+
+
 def read_pieces(path: Path, sample_rate: int, piece_s: float) -> Iterator["np.ndarray"]:
     """Read a recording as mono float32 pieces [L] of `piece_s` seconds at `sample_rate` Hz, the last up to 3 s longer.
 
@@ -80,6 +97,32 @@ def read_pieces(path: Path, sample_rate: int, piece_s: float) -> Iterator["np.nd
 def _read_blocks(path: Path) -> Iterator["np.ndarray | int"]:
     """Give the rate of a file in Hz, then its samples as mono blocks."""
     import numpy as np
+
+    with _opened(path) as file:
+        rate, n_frames = int(file.samplerate), int(file.frames)
+        _check_header(path, rate, n_frames)
+        yield rate
+        n_read = 0
+        while len(block := file.read(max(1, BLOCK_SAMPLES // file.channels), dtype="float32", always_2d=True)):
+            n_read += len(block)
+            if n_read > MAX_HOURS * 3_600 * rate:
+                raise ValueError(f"{path.name} goes on after {MAX_HOURS:g} hours; cut it.")
+            if not np.isfinite(block).all():
+                raise ValueError(f"{path.name} has samples that are not finite; write it again as 16-bit wav.")
+            yield block.mean(axis=1)
+    if n_read == 0:
+        raise ValueError(f"{path.name} holds no samples.")
+    check_whole(path, n_read / rate, n_frames / rate)
+
+
+def check_whole(path: Path, read_s: float, told_s: float) -> None:
+    """Raise a ValueError where less of a recording could be read than its header tells of, in seconds."""
+    if told_s < UNKNOWN_LENGTH / RATE_RANGE[1] and read_s < (1.0 - MISSING_SHARE) * told_s:
+        raise ValueError(f"{path.name} is truncated: it ends after {read_s:.1f} of {told_s:.1f} s.")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["SoundFile"]:
     import soundfile
 
     if not path.is_file():
@@ -87,26 +130,12 @@ def _read_blocks(path: Path) -> Iterator["np.ndarray | int"]:
         raise FileNotFoundError(f"{str(path)!r} {problem}; give a wav, flac, ogg or mp3 file.")
     try:
         with soundfile.SoundFile(str(path)) as file:
-            rate, n_frames = int(file.samplerate), int(file.frames)
-            _check_header(path, rate, n_frames)
-            yield rate
-            n_read = 0
-            while len(block := file.read(max(1, BLOCK_SAMPLES // file.channels), dtype="float32", always_2d=True)):
-                n_read += len(block)
-                if n_read > MAX_HOURS * 3_600 * rate:
-                    raise ValueError(f"{path.name} goes on after {MAX_HOURS:g} hours; cut it.")
-                if not np.isfinite(block).all():
-                    raise ValueError(f"{path.name} has samples that are not finite; write it again as 16-bit wav.")
-                yield block.mean(axis=1)
+            yield file
     except soundfile.LibsndfileError as error:
         reason = str(error).removeprefix(f"Error opening {str(path)!r}: ").rstrip(". ")
         raise ValueError(
             f"{path.name} is not audio that libsndfile can read ({reason}); convert it to wav or flac."
         ) from error
-    if n_read == 0:
-        raise ValueError(f"{path.name} holds no samples.")
-    if n_frames < UNKNOWN_LENGTH and n_read < (1.0 - MISSING_SHARE) * n_frames:
-        raise ValueError(f"{path.name} is truncated: it ends after {n_read / rate:.1f} of {n_frames / rate:.1f} s.")
 
 
 def _check_header(path: Path, rate: int, n_frames: int) -> None:

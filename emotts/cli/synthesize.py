@@ -11,11 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotts.cli.arguments import check_range
 from emotts.cli.check import check_facts, check_rows, speak_checked, wants_check
 from emotts.cli.controls import asked_emotion, control_options, write_prosody
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from emotts.audio import AudioWriter
     from emotts.pipeline import EmoTTS
+    from emotts.provenance import Provenance
     from emotts.request import Request
     from emotts.speech import Chunk, Result
 
@@ -71,13 +73,15 @@ def synthesize(arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     kept: list[Chunk] = []
     n_samples = 0
-    with _writer(arguments.output) as output:
+    provenance = _provenance(tts, text, request, arguments)
+    with _writer(arguments.output, provenance) as output:
         for chunk in _show_progress(tts.speak(text, request), len(text)):
             output.write(chunk.waveform)
             n_samples += len(chunk.waveform)
             if arguments.plot or arguments.prosody_out:
                 kept.append(chunk)
     seconds = time.perf_counter() - started
+    _write_beside(provenance, arguments)
     if kept:
         _write_extras(join(kept, text, request, seconds), arguments)
     duration_s = n_samples / tts.sample_rate
@@ -89,8 +93,10 @@ def _synthesize_checked(tts: "EmoTTS", text: str, request: "Request", arguments:
     """Speak, listen, correct as the options ask, then write."""
     outcome = speak_checked(tts, text, request, arguments)
     result = outcome.result
-    with _writer(arguments.output) as output:
+    provenance = _provenance(tts, text, outcome.request, arguments)
+    with _writer(arguments.output, provenance) as output:
         output.write(result.waveform)
+    _write_beside(provenance, arguments)
     _write_extras(result, arguments)
     spoken = Spoken(
         request,
@@ -102,6 +108,22 @@ def _synthesize_checked(tts: "EmoTTS", text: str, request: "Request", arguments:
         check_facts(outcome),
     )
     _report(spoken, arguments)
+
+
+def _provenance(tts: "EmoTTS", text: str, request: "Request", arguments: argparse.Namespace) -> "Provenance":
+    """Return what the file says of itself, with consent where the voice is a person's."""
+    from emotts.cli.voice_consent import consent_of_voice
+
+    consent = consent_of_voice(arguments.voice, request.profile, arguments.i_have_consent)
+    return replace(tts.provenance(text, request), consent=consent)
+
+
+def _write_beside(provenance: "Provenance", arguments: argparse.Namespace) -> None:
+    """Write the sidecar of a file, unless it is not wanted."""
+    from emotts.provenance import write_sidecar
+
+    if arguments.sidecar and arguments.output != STDOUT:
+        write_sidecar(arguments.output, provenance)
 
 
 def _write_extras(result: "Result", arguments: argparse.Namespace) -> None:
@@ -141,23 +163,24 @@ def _show_progress(chunks: "Iterator[Chunk]", n_chars: int) -> "Iterator[Chunk]"
         print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
 
 
-def _writer(output: str) -> "AudioWriter | _StdoutWriter":
+def _writer(output: str, provenance: "Provenance") -> "AudioWriter | _StdoutWriter":
     from emotts.audio import AudioWriter
 
-    return _StdoutWriter() if output == STDOUT else AudioWriter(output)
+    metadata = provenance.to_metadata()
+    return _StdoutWriter(metadata) if output == STDOUT else AudioWriter(output, metadata=metadata)
 
 
 class _StdoutWriter:
     """Collect 16-bit WAV and hand it to stdout when it is whole: its header needs the length, a pipe cannot seek back."""
 
+    def __init__(self, metadata: dict[str, str]) -> None:
+        self.metadata = metadata
+
     def __enter__(self) -> "_StdoutWriter":
-        import soundfile
+        from emotts.audio import SPEC, open_to_write
 
-        from emotts.audio import FORMATS, SPEC
-
-        container, subtype = FORMATS[".wav"]
         self._buffer = io.BytesIO()
-        self._file = soundfile.SoundFile(self._buffer, "w", SPEC.sample_rate, 1, subtype, format=container)
+        self._file = open_to_write(self._buffer, ".wav", SPEC.sample_rate, self.metadata)
         return self
 
     def write(self, waveform: "np.ndarray") -> None:
@@ -223,6 +246,13 @@ def _check_output(arguments: argparse.Namespace) -> None:
 
         if Path(arguments.output).suffix.lower() not in FORMATS:
             raise ValueError(f"output must end in one of {', '.join(FORMATS)}, or be -; got {arguments.output!r}.")
+        from emotts.provenance import sidecar_path
+
+        beside = sidecar_path(arguments.output)
+        if arguments.sidecar:
+            check_writable(beside, "sidecar", arguments.force, "--no-sidecar")
+            if arguments.prosody_out and Path(arguments.prosody_out) == beside:
+                raise ValueError(f"prosody-out {str(beside)!r} is the name of the sidecar; give another name.")
     if arguments.prosody_out:
         if Path(arguments.prosody_out) == Path(arguments.output):
             raise ValueError(f"output and prosody-out must be two files; got {arguments.output!r} for both.")
@@ -235,13 +265,15 @@ def _check_output(arguments: argparse.Namespace) -> None:
             raise ValueError("--plot needs matplotlib; install it with: pip install 'emotts[plot]'.")
 
 
-def check_writable(path: Path, what: str, force: bool) -> None:
+def check_writable(path: Path, what: str, force: bool, or_else: str = "") -> None:
+    """Refuse what is no file, exists without `force`, or lies where nothing can be written; `or_else` is one more remedy."""
     if "\0" in str(path):
         raise ValueError(f"{what} must be a file name; got {str(path)!r}.")
     if path.is_dir() or (path.exists() and not path.is_file()):
         raise ValueError(f"{what} {str(path)!r} is not a regular file; give a file name.")
     if path.exists() and not force:
-        raise ValueError(f"{what} {str(path)!r} exists; give another name, or --force to overwrite it.")
+        remedies = ", ".join(["give another name", *([or_else] if or_else else []), "or --force to overwrite it"])
+        raise ValueError(f"{what} {str(path)!r} exists; {remedies}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{what} folder {str(path.parent)!r} does not exist; create it first.")
     try:
@@ -259,9 +291,7 @@ def _check_ranges(arguments: argparse.Namespace) -> None:
         "prosody-temperature": TEMPERATURE_RANGE,
     }  # fmt: skip
     for name, (low, high) in ranges.items():
-        value = getattr(arguments, name.replace("-", "_"))
-        if value is not None and not low <= value <= high:
-            raise ValueError(f"--{name} must be from {low:g} to {high:g}; got {value:g}.")
+        check_range(name, getattr(arguments, name.replace("-", "_")), low, high)
 
 
 def _asked(request: "Request", arguments: argparse.Namespace) -> dict[str, str]:

@@ -35,5 +35,9 @@ class TextEncoder(nn.Module):
         hidden = self.phoneme(phonemes) + self.stress(stresses)
         hidden = self.norm(self.blocks(hidden, mask, self.condition.expand(len(hidden), 1, -1)))
         if keep is not None:
-            hidden = torch.where(keep[:, None, None], hidden, self.null.to(hidden.dtype))
+            hidden = self.drop(hidden, keep)
         return hidden * mask[:, :, None]
+
+    def drop(self, content: Tensor, keep: Tensor) -> Tensor:
+        """Replace the content [B, N, C] of the rows where keep [B] is False by the null row."""
+        return torch.where(keep[:, None, None], content, self.null.to(content.dtype))

@@ -1,7 +1,7 @@
-"""How long each phoneme of a recorded clip lasts: from a TextGrid where there is one, else in proportion to what is expected.
+"""How long each phoneme of a recorded clip lasts: from a TextGrid where there is one, else heard, else in proportion.
 
-Comes in: tokens, the word of each, and the energy of the frames. Goes out: whole frames per token and the name of the method.
-An aligner that listens takes the place of `_by_expectation` here, and nothing else changes.
+Comes in: tokens, the word of each, the energy of the frames, and what the speech encoder heard in them if it was asked. Goes out:
+whole frames per token and the name of the method.
 Inherent durations after Klatt, "Review by rule of segmental duration" (1979), Frontiers of Speech Communication Research, 287-300.
 """
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotts.audio import SPEC
+from emotts.content.segments import align_tokens
+from emotts.content.speech_encoder import Heard
 from emotts.data.textgrid import Interval
 from emotts.text.symbols import SIL, SPACE, is_pause, is_vowel, phoneme_class, split_stress
 
@@ -25,14 +27,15 @@ STRESSED = 1.3  # a stressed vowel lasts so many times longer
 PAUSE_S = 0.15  # of punctuation within the clip
 SPEECH_RANGE = 4.0  # natural log; frames further than 35 dB below the loudest are the silence around the speech
 SLOWEST_S = 1.0  # mean length of a phoneme beyond which the text is of another clip
-TEXTGRID, EXPECTED, NO_TEXT = "textgrid", "expected", "none"
+TEXTGRID, LISTENED, EXPECTED, NO_TEXT = "textgrid", "listened", "expected", "none"
+ALIGNERS = (EXPECTED, LISTENED)  # what may take the place of a TextGrid
 WORD_TIERS, PHONE_TIERS = ("words", "word", "ort-mau"), ("phones", "phone", "phonemes", "mau")
 SILENCES = frozenset(("", "sil", "sp", "spn", "<eps>", "<sil>", "<p:>", "<unk>"))
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Whole frames per token, and where they come from: TEXTGRID, EXPECTED or NO_TEXT."""
+    """Whole frames per token, and where they come from: TEXTGRID, LISTENED, EXPECTED or NO_TEXT."""
 
     durations: list[int]
     method: str
@@ -44,7 +47,11 @@ def expected_frames(tokens: Sequence[str]) -> np.ndarray:
 
 
 def align(
-    tokens: Sequence[str], words: Sequence[int], energy: np.ndarray, tiers: dict[str, list[Interval]] | None = None
+    tokens: Sequence[str],
+    words: Sequence[int],
+    energy: np.ndarray,
+    tiers: dict[str, list[Interval]] | None = None,
+    heard: Heard | None = None,
 ) -> Alignment:
     """Give every token its frames, in their order; every phoneme lasts at least one frame.
 
@@ -53,9 +60,10 @@ def align(
         words: number of the word of each token, -1 for pauses [N].
         energy: natural log of the level of each frame [T].
         tiers: of a TextGrid of this clip, times counted from its first frame.
+        heard: in this clip, T frames; used where there is no TextGrid.
 
     Raises:
-        ValueError: the phonemes do not fit into the clip, or the words of the TextGrid are others.
+        ValueError: the phonemes do not fit into the clip, it says something else, or the words of the TextGrid are others.
     """
     n_sounds = sum(not is_pause(token) for token in tokens)
     if not n_sounds:
@@ -70,6 +78,8 @@ def align(
         )
     if tiers is not None:
         return Alignment(_by_words(tokens, words, tiers, len(energy)), TEXTGRID)
+    if heard is not None:
+        return Alignment(align_tokens(heard, tokens), LISTENED)
     return Alignment(_by_expectation(tokens, energy), EXPECTED)
 
 

@@ -21,10 +21,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from emotts.audio import save_audio
+from emotts.data.alignment import EXPECTED
 from emotts.data.corpora.rows import CorpusFacts, Listing, Problem, SourceRow, parse_source
 from emotts.data.manifest import ManifestRow, parse_row, write_atomically, write_manifest
 from emotts.data.prepare_audio import speaker_gain_db
-from emotts.data.prepare_clip import MelJudge, Prepared, Settings, prepare_clip
+from emotts.data.prepare_clip import MelJudge, Prepared, Settings, SpeechListener, prepare_clip
 from emotts.emotion.labels import LABELS
 
 
@@ -36,6 +37,7 @@ class Job:
     output: Path
     settings: Settings
     judge: str | None = None  # a recogniser's folder, "bundled", or None; part of the fingerprint
+    aligner: str = EXPECTED  # one of ALIGNERS; part of the fingerprint
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def plan_shards(rows: Sequence[SourceRow], gains_db: Mapping[str, float], shard_
     return shards
 
 
-def prepare_shard(job: Job, shard: Shard, judge: MelJudge | None = None) -> str:
+def prepare_shard(job: Job, shard: Shard, judge: MelJudge | None = None, listener: SpeechListener | None = None) -> str:
     """Prepare one shard unless it is finished; clips that cannot be used are named in its record.
 
     Returns:
@@ -113,7 +115,7 @@ def prepare_shard(job: Job, shard: Shard, judge: MelJudge | None = None) -> str:
     problems: list[Problem] = []
     for row, gain_db in zip(shard.rows, shard.gains_db, strict=True):
         try:
-            prepared.append(prepare_clip(job.root, row, job.settings, gain_db, shard.name, judge))
+            prepared.append(prepare_clip(job.root, row, job.settings, gain_db, shard.name, judge, listener))
         except (ValueError, OSError) as error:  # of reading; writing comes below
             problems.append(Problem(row.id, " ".join(str(error).split())))
     _store(job.output, shard.name, prepared)
@@ -215,6 +217,8 @@ def _write(output: Path, name: str, prepared: Sequence[Prepared]) -> None:
 
 def _fingerprint(job: Job, shard: Shard) -> str:
     content = [[row.to_json() for row in shard.rows], list(shard.gains_db), asdict(job.settings), job.judge]
+    if job.aligner != EXPECTED:  # what was prepared before there was a choice stays valid
+        content.append(job.aligner)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from emotts.audio import SPEC, LogMel, extract_f0, frame_energy
+from emotts.content import speech_encoder
 from emotts.data.alignment import Alignment, align
 from emotts.data.corpora.rows import SourceRow
 from emotts.data.manifest import ManifestRow
@@ -74,7 +75,7 @@ class Origin:
 
     Attributes:
         id: As in the manifest. corpus: Its name. source: The file in the corpus. raw_label: The corpus' own word. gender: Or None.
-        alignment: "textgrid", "expected" (durations in proportion, not heard) or "none" (no text).
+        alignment: "textgrid", "listened" (heard by the speech encoder), "expected" (in proportion, not heard) or "none" (no text).
         avd_weight: Trust in arousal, valence, dominance: 1 rated, 0 unknown, between for what the recogniser filled in.
     """
 
@@ -105,14 +106,29 @@ class MelJudge(Protocol):
         ...
 
 
+class SpeechListener(Protocol):
+    """What hears phonemes and their times; emotts/content/listener.py keeps this."""
+
+    def hear(self, waveform: np.ndarray) -> speech_encoder.Heard:
+        """Hear a waveform [L] at 24 kHz; fields [1, T, ...] with T = L // hop."""
+        ...
+
+
 def prepare_clip(
-    root: Path, row: SourceRow, settings: Settings, gain_db: float, shard: str, judge: MelJudge | None = None
+    root: Path,
+    row: SourceRow,
+    settings: Settings,
+    gain_db: float,
+    shard: str,
+    judge: MelJudge | None = None,
+    listener: SpeechListener | None = None,
 ) -> Prepared:
     """Prepare one clip.
 
     Args:
         root: folder of the corpus. row: the clip. settings: how. gain_db: of its speaker. shard: name of the shard it goes to.
         judge: hears arousal, valence and dominance where they are not rated; None leaves them unknown.
+        listener: hears when each phoneme is said where no TextGrid tells; None takes the durations that are expected.
 
     Raises:
         ValueError: it cannot be used, and why.
@@ -131,7 +147,8 @@ def prepare_clip(
         energy = frame_energy(mel)  # [T]
     f0 = np.asarray(extract_f0(waveform), np.float32)[:n_frames]
     tiers = _tiers(row, settings, trimmed.offset_s)
-    alignment = align(tokens, words, energy.numpy(), tiers)
+    heard = listener.hear(waveform) if listener is not None and tiers is None and len(tokens) > 2 else None
+    alignment = align(tokens, words, energy.numpy(), tiers, heard)
     rated, weight = _ratings(row, judge, mel, f0)
     manifest_row = _manifest_row(rated, settings, tokens, alignment, len(waveform), shard)
     name = row.id

@@ -1,4 +1,4 @@
-"""Read the tiers of a Praat TextGrid, as the Montreal Forced Aligner and WebMAUS write it: a path in, intervals by tier out.
+"""Read and write tiers of a Praat TextGrid, as the Montreal Forced Aligner and WebMAUS have it: a path in, intervals by tier out.
 
 Praat itself reads only free-standing numbers, quoted texts and flags, and skips all else; so the long and the short form are one.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,45 @@ def read_textgrid(path: Path) -> dict[str, list[Interval]]:
     except (StopIteration, TypeError):
         raise ValueError(f"{path.name} is a TextGrid that breaks off; write it again.") from None
     return dict(tier for tier in tiers if tier is not None)
+
+
+def format_textgrid(tiers: Mapping[str, Sequence[Interval]], end_s: float) -> str:
+    """Return a TextGrid in Praat's long form, from 0 to `end_s`; what no interval covers becomes an interval without text.
+
+    Raises:
+        ValueError: the intervals of a tier overlap, or reach over the end.
+    """
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end_s:.6f}"]
+    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    for number, (name, intervals) in enumerate(tiers.items(), start=1):
+        filled = _filled(name, intervals, end_s)
+        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f"        name = {_quoted(name)}"]
+        lines += ["        xmin = 0", f"        xmax = {end_s:.6f}", f"        intervals: size = {len(filled)}"]
+        for k, each in enumerate(filled, start=1):
+            lines += [f"        intervals [{k}]:", f"            xmin = {each.start_s:.6f}"]
+            lines += [f"            xmax = {each.end_s:.6f}", f"            text = {_quoted(each.text)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _filled(name: str, intervals: Sequence[Interval], end_s: float) -> list[Interval]:
+    filled: list[Interval] = []
+    border_s = 0.0
+    for each in [*intervals, Interval(end_s, end_s, "")]:
+        if each.start_s < border_s - 1e-6 or each.end_s > end_s + 1e-6:
+            raise ValueError(
+                f"tier {name!r}: intervals must follow each other up to {end_s:g} s; got {each.text!r} from {each.start_s:g} "
+                f"to {each.end_s:g} s."
+            )
+        if each.start_s > border_s + 1e-6:
+            filled.append(Interval(border_s, each.start_s, ""))
+        if each.end_s > each.start_s:
+            filled.append(each)
+        border_s = each.end_s
+    return filled
+
+
+def _quoted(text: str) -> str:
+    return '"' + " ".join(text.split()).replace('"', '""') + '"'
 
 
 def _decode(path: Path) -> str:

@@ -193,6 +193,15 @@ def _narrow(mel: Tensor, chosen: Tensor, cutoff_hz: Tensor) -> Tensor:
     return torch.where(chosen[:, None, None], band, mel)
 
 
+def cut_band(mel: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Leave nothing above 3.4 to 8 kHz in a share of the clips [B, T, M], as resampling does; not even noise."""
+    cutoff_hz = 3_400.0 + 4_600.0 * torch.rand(len(mel), generator=generator)
+    cut = (torch.rand(len(mel), generator=generator) < share)[:, None] & (
+        _mel_frequencies(mel.shape[-1]) > cutoff_hz[:, None]
+    )
+    return torch.where(cut[:, None, :], math.log(LOG_FLOOR), mel)
+
+
 def _reverberate(mel: Tensor, chosen: Tensor, t60_s: Tensor, wet_db: Tensor) -> Tensor:
     """Add an exponentially decaying tail of `wet_db` [B] to the power of every band of the chosen clips [B]."""
     if not bool(chosen.any()):

@@ -95,6 +95,8 @@ class Suite:
         sweep: values of every dimension. sweep_pairs: pairs of text and voice that are swept.
         n_points: free places. n_conflicts: cheerful and, again, mournful texts. conflict_voices: voices of each.
         n_loops: places for the closed loop. n_ceiling: utterances of a corpus that are measured.
+        n_sources: utterances of the model that are converted. labels_per_source: emotions into which each of them, and each
+            recording, is converted.
     """
 
     n_texts: int
@@ -109,12 +111,27 @@ class Suite:
     conflict_voices: int
     n_loops: int
     n_ceiling: int
+    n_sources: int = 0
+    labels_per_source: int = 0
 
 
 SIZES = {
-    "quick": Suite(8, 4, 1, 4, (0.5, 1.0), (-1.0, -0.5, 0.0, 0.5, 1.0), 2, 20, 2, 1, 8, 24),
+    "quick": Suite(8, 4, 1, 4, (0.5, 1.0), (-1.0, -0.5, 0.0, 0.5, 1.0), 2, 20, 2, 1, 8, 24, 6, 3),
     "full": Suite(
-        12, 99, 4, 24, (0.25, 0.5, 0.75, 1.0), tuple(np.linspace(-1.0, 1.0, 9).tolist()), 12, 144, 4, 4, 48, 240
+        12,
+        99,
+        4,
+        24,
+        (0.25, 0.5, 0.75, 1.0),
+        tuple(np.linspace(-1.0, 1.0, 9).tolist()),
+        12,
+        144,
+        4,
+        4,
+        48,
+        240,
+        48,
+        11,
     ),
 }
 

@@ -4,6 +4,7 @@ A new control registers itself here with `register`; `emotts verify` (emotts/eva
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emotts.conversion.request import ConvertOptions
 from emotts.emotion.heard import Heard, Judge
 from emotts.emotion.labels import AVD_MEANS, DIMENSIONS
 from emotts.evaluation.measures import along
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 MANY_STEPS = 32  # where both flows have settled
 LEAST_MOVE = 0.15  # of the way to a label's place; weak ones such as disgust reach 0.2 to 0.3 on two texts
 EMOTION = "excited:0.7"  # what guidance exaggerates
+MARKS = re.compile(r"\[[^\]]*\]|\*")  # spans and emphasis are not spoken
+
+CountWords = Callable[[np.ndarray, str], tuple[int, int]]  # waveform, text -> wrong words, words
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Take:
         embed: maps a waveform [L] at 24 kHz to a unit vector of the speaker.
         text: what is said. options: arguments of `EmoTTS.synthesize`.
         made: other takes of the same sweep, so that none is made twice.
+        kept: takes of a whole verification: conversions and what they start from.
+        count_words: counts wrong words and words; None leaves words out.
     """
 
     tts: "EmoTTS" = field(repr=False)
@@ -43,6 +50,8 @@ class Take:
     text: str
     options: dict[str, Any]
     made: dict[str, "Take"] = field(default_factory=dict, repr=False)
+    kept: dict[str, "Take"] = field(default_factory=dict, repr=False)
+    count_words: CountWords | None = field(default=None, repr=False)
 
     @cached_property
     def result(self) -> "Result":
@@ -61,6 +70,13 @@ class Take:
     @cached_property
     def speaker(self) -> np.ndarray:
         return self.embed(self.result.waveform)
+
+    @cached_property
+    def words(self) -> tuple[int, int]:
+        """Wrong words and words; none where they are not counted."""
+        if self.count_words is None:
+            return 0, 0
+        return self.count_words(self.result.waveform, MARKS.sub("", self.text))
 
     def again(self, **options: Any) -> "Take":
         """Return the same take with other options."""
@@ -96,11 +112,19 @@ class Knob:
 
     def take_at(self, value: Any, start: Take) -> Take:
         """Return the take of a value; `start` is the plain one of the same text and voice."""
-        n_arguments = len(inspect.signature(self.request_of).parameters)
-        request_of: Callable[..., dict[str, Any]] = self.request_of
-        options = request_of(value) if n_arguments == 1 else request_of(value, start)
+        options = self.options_at(value, start)
         text = options.pop("text", None)
         return start.again(**options) if text is None else replace(start, text=text).again(**options)
+
+    def options_at(self, value: Any, start: Take) -> dict[str, Any]:
+        """Return the arguments for a value."""
+        n_arguments = len(inspect.signature(self.request_of).parameters)
+        request_of: Callable[..., dict[str, Any]] = self.request_of
+        return request_of(value) if n_arguments == 1 else request_of(value, start)
+
+    def base_of(self, plain: Take) -> Take:
+        """Return the take whose words and voice the others are compared with; `plain` is that of the place."""
+        return plain
 
     def __post_init__(self) -> None:
         if self.direction not in (-1, 0, 1) or not self.min_change > 0.0:
@@ -126,9 +150,12 @@ def register(knob: Knob) -> Knob:
 
 def knobs_of(tts: "EmoTTS") -> list[Knob]:
     """Return the registered knobs that this model has; the voices to sweep are its own."""
-    import_module("emotts.evaluation.knobs_steering")  # registers its own
-    known = {"text", *Options.__annotations__}
+    for module in ("knobs_steering", "knobs_conversion"):
+        import_module(f"emotts.evaluation.{module}")  # registers its own
     names = tuple(card.name for card in tts.voices)
+    known = {"text", *Options.__annotations__, *(f"convert {name}" for name in ConvertOptions.__annotations__)}
+    if len(names) < 2:
+        known.remove("convert voice")
     knobs = [replace(knob, values=names) if knob.name == "voice" else knob for knob in KNOBS.values()]
     return [knob for knob in knobs if (knob.parameter or knob.name) in known and len(knob.values) > 1]
 

@@ -11,6 +11,7 @@ import numpy as np
 from emotts.emotion.labels import DIMENSIONS, LABELS
 from emotts.evaluation.charts import confusion_matrix, curves, scatter
 from emotts.evaluation.controls import controls_section
+from emotts.evaluation.conversion_page import Pair, conversion_section
 from emotts.evaluation.grid import Cell
 from emotts.evaluation.page import page
 from emotts.evaluation.rows import Row, has_judge, is_emotional, is_neutral, is_placed
@@ -27,13 +28,19 @@ KEY = (
 )
 
 
-def render(report: Mapping[str, Any], rows: Sequence[Row], clips: Mapping[str, Sequence[tuple[Row, bytes]]]) -> str:
+def render(
+    report: Mapping[str, Any],
+    rows: Sequence[Row],
+    clips: Mapping[str, Sequence[tuple[Row, bytes]]],
+    pairs: Sequence[Pair] = (),
+) -> str:
     """Return the page.
 
     Args:
         report: what report.json holds.
         rows: those of results.jsonl.
         clips: heading to rows and their mp3 bytes, as `make_clips` returns them.
+        pairs: conversions with the sound before and after.
     """
     judges = list(report["judges"])
     model = [row for row in rows if row["system"] == "emotts" and "error" not in row]
@@ -66,6 +73,7 @@ def render(report: Mapping[str, Any], rows: Sequence[Row], clips: Mapping[str, S
         ),
         _controls(report.get("controls", ())),
         _section("Listen", "Asked, and what each judge heard: arousal, valence, dominance.", _clips(clips, judges)),
+        _conversions(pairs, judges),
         _section(
             "All measures",
             "Value with its 95 % interval, bootstrapped over texts. Teacher: recordings of the corpus that the model learnt from, "
@@ -165,6 +173,16 @@ def _controls(controls: Sequence[Mapping[str, Any]]) -> str:
         "never steers or by the signal itself.",
         f'<div class="tiles">{controls_section(controls)}</div>',
     )
+
+
+def _conversions(pairs: Sequence[Pair], judges: Sequence[str]) -> str:
+    if not pairs:
+        return ""
+    note = (
+        "Recordings, and sentences that the model spoke, in another emotion or another voice; timing kept. Their measures stand "
+        "below, with copy synthesis as the ceiling."
+    )
+    return _section("Conversion, before and after", note, conversion_section(pairs, judges))
 
 
 def _tiles(table: Sequence[Mapping[str, Any]]) -> str:

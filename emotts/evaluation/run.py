@@ -16,6 +16,7 @@ import numpy as np
 
 from emotts.data.manifest import write_atomically
 from emotts.emotion.labels import DIMENSIONS
+from emotts.evaluation.conversion import compared, conversion_jobs
 from emotts.evaluation.grid import Cell, Suite, make_grid, spread_voices
 from emotts.evaluation.listen import Listener, unpack
 from emotts.evaluation.measures import direction_similarity
@@ -33,6 +34,7 @@ NOT_HEARD = (
     "training.py",
     "plotting.py",
     "plotting_heard.py",
+    "plotting_conversion.py",
 )  # parts of emotts that no row depends on
 Row = dict[str, Any]
 Job = tuple[str, Row, Callable[[], Row]]  # key, what was asked, how it is made and measured
@@ -47,6 +49,7 @@ def evaluate(
     seed: int = 0,
     corpus: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    recordings: Sequence[Path] = (),
 ) -> list[Row]:
     """Make and measure every utterance of a suite that `out` does not hold yet.
 
@@ -59,15 +62,20 @@ def evaluate(
         seed: of the grid.
         corpus: a simulated corpus whose test split, and its copy synthesis, are measured as the ceiling.
         progress: called with (done, all) after every row.
+        recordings: paths that are converted besides the model's own speech.
 
     Returns:
-        The rows of this suite in the order of the grid, with what only the whole shows: spk_similarity, emotion_similarity.
+        The rows of this suite in the order of the grid, with what only the whole shows: spk_similarity, emotion_similarity, and
+        what `emotts.evaluation.conversion.compared` adds.
+
+    Raises:
+        ValueError: the text beside a recording is empty, or a corpus has no test split.
     """
-    cards = tts.voices
-    voices = spread_voices([card.name for card in cards], [card.teacher for card in cards])
+    voices = voices_of(tts)
     cells = [cell for cell in make_grid(suite, voices, seed) if cell.part != "loop" or len(listener.judges) > 1]
     ears = per_voice(listener, lambda voice: neutral_speech(tts, voice))
     jobs = [_model_job(tts, ears, cell, system) for cell in cells]
+    jobs += conversion_jobs(tts, listener, ears, suite, voices[: suite.n_voices], system, seed, recordings)
     if corpus is not None:
         from emotts.evaluation.ceiling import ceiling_jobs
 
@@ -83,9 +91,15 @@ def evaluate(
                 file.flush()
             if progress is not None:
                 progress(i + 1, len(jobs))
-    rows = add_similarities([done[key] for key, _, _ in jobs], [judge.name for judge in listener.judges])
+    names = [judge.name for judge in listener.judges]
+    rows = compared(add_similarities([done[key] for key, _, _ in jobs], names), names)
     write_rows(out / RESULTS, rows)
     return rows
+
+
+def voices_of(tts: "EmoTTS") -> list[str]:
+    """Return the voices of a model in the order in which a suite takes them."""
+    return spread_voices([card.name for card in tts.voices], [card.teacher for card in tts.voices])
 
 
 def per_voice(listener: Listener, neutral_of: Callable[[str], Neutral]) -> Callable[[str], Listener]:
@@ -97,7 +111,7 @@ def system_digest(folders: Iterable[Path]) -> str:
     """Digest the files of some folders (checkpoint, judges) and the code of emotts that speaks, hears and measures."""
     code = Path(__file__).resolve().parent.parent
     files = [path for path in code.rglob("*.py") if path.relative_to(code).parts[0] not in (*NOT_HEARD, "evaluation")]
-    here = [code / "evaluation" / name for name in ("listen.py", "ceiling.py")]
+    here = [code / "evaluation" / name for name in ("listen.py", "ceiling.py", "conversion.py")]
     digest = hashlib.sha256()
     for path in [*sorted(files), *here, *(p for f in folders for p in sorted(f.rglob("*")) if p.is_file())]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from emotts.emotion.labels import DIMENSIONS, LABELS
+from emotts.evaluation.conversion_table import conversion_lines
 from emotts.evaluation.measures import bootstrap_arrays, bootstrap_groups, confusion, leak_matrix, recalls
 from emotts.evaluation.rows import Row, asked_avd, has_judge, heard_avd, is_full, is_neutral, is_numeric
 from emotts.evaluation.table import Line, lines
@@ -34,7 +35,7 @@ def summarise(rows: Sequence[Row], judges: Sequence[str], seed: int = 0) -> dict
     return {
         "n_utterances": {name: sum(row["system"] == name for row in rows) for name in SYSTEMS},
         "failed": failed,
-        "table": [_measured(line, whole, seed) for line in lines(judges)],
+        "table": [_measured(line, whole, seed) for line in [*lines(judges), *conversion_lines(rows, judges[-1])]],
         "confusion": {judge: _confusion(model, judge).tolist() for judge in judges},
         "leak": {judge: _leak(model, judge, seed) for judge in judges},
         "curves": {judge: _curves(model, judge, seed) for judge in judges},
@@ -50,7 +51,7 @@ def _measured(line: Line, rows: Sequence[Row], seed: int) -> dict[str, Any]:
         statistic = line.statistic(part) if part else None
         values[system] = None
         if statistic is not None and math.isfinite(statistic(np.arange(len(part)))):
-            interval = bootstrap_groups(statistic, [row["text"] for row in part], seed)
+            interval = bootstrap_groups(statistic, [row.get("original", row["text"]) for row in part], seed)
             values[system] = {**as_dict(interval), "n": len(part)}
     reached = None if values["emotts"] is None else values["emotts"]["value"]
     return {

@@ -3,9 +3,8 @@
 A knob fails where its feature does not move by `min_change`, does not follow the values in order, or costs more than allowed.
 """
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from emotts.emotion.heard import Judge
 from emotts.evaluation.grid import TEXTS
-from emotts.evaluation.knobs import Knob, Take
+from emotts.evaluation.knobs import CountWords, Knob, Take
 from emotts.metrics.statistics import spearman
 from emotts.reference import LearningJudge, acquaint
 
@@ -23,11 +22,7 @@ if TYPE_CHECKING:
 MIN_ORDER = 0.5  # mean rank correlation of feature and value over texts and voices
 MAX_WORD_ERRORS = 10.0  # percentage points above the same texts with no knob turned
 SPARE_WORDS = 2  # so many more wrong words never fail a knob: few texts are spoken, and one slip is no cost
-MIN_SPEAKER_SIM = 0.70  # mean cosine with the neutral rendering of text and voice, at the knob's worst value
-
-CountWords = Callable[[np.ndarray, str], tuple[int, int]]  # waveform, text -> wrong words, words
-
-_MARKS = re.compile(r"\[[^\]]*\]|\*")  # spans and emphasis are not spoken
+MIN_SPEAKER_SIM = 0.70  # mean cosine with the neutral rendering, or with what is converted, at the knob's worst value
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,8 @@ class Verdict:
         name, promise: of the knob. values: swept.
         change: of the feature, signed so that up is as promised; for direction 0 the smallest difference of two values.
         needed: the change that was needed. order: mean signed rank correlation, None for direction 0.
-        word_errors: percentage points above the unturned knob at the worst value, None where words were not counted.
+        word_errors: percentage points above the unturned knob, or what is converted, at the worst value; None where words were
+            not counted.
         lost_words: the same as a number of words.
         speaker_sim: lowest mean cosine over the values, None where the knob may change the voice.
         problems: why it fails; empty where it passes.
@@ -72,6 +68,7 @@ class Bench:
         count_words: counts wrong words and words; None leaves words out.
         places: pairs of text and voice on which every knob is swept.
         seed: of all readings.
+        kept: takes that outlive a knob, see `Take`.
     """
 
     tts: "EmoTTS"
@@ -80,6 +77,7 @@ class Bench:
     count_words: CountWords | None
     places: Sequence[tuple[str, str]]
     seed: int = 1
+    kept: dict[str, Take] = field(default_factory=dict, repr=False)
 
     @cached_property
     def judges(self) -> dict[str, Judge]:
@@ -90,8 +88,11 @@ class Bench:
         """Return a plain take of every place; takes that come from it are not made twice, and go with it."""
         made: dict[str, Take] = {}
         return [
-            Take(self.tts, self.judges[v], self.embed, t, {"voice": v, "seed": self.seed}, made) for t, v in self.places
-        ]
+            Take(
+                self.tts, self.judges[v], self.embed, t, {"voice": v, "seed": self.seed}, made, self.kept, self.count_words
+            )
+            for t, v in self.places
+        ]  # fmt: skip
 
 
 def places_for(voices: Sequence[str], is_quick: bool) -> list[tuple[str, str]]:
@@ -109,17 +110,16 @@ def verify(bench: Bench, knobs: Sequence[Knob], progress: Callable[[int, int], N
         progress: called with (done, all) after every knob.
     """
     plain = bench.start()
-    base = _wrong_words(bench, plain)
     verdicts = []
     for i, knob in enumerate(knobs):
-        verdicts.append(_judge_knob(bench, knob, plain, base))
+        verdicts.append(_judge_knob(bench, knob, plain))
         if progress is not None:
             progress(i + 1, len(knobs))
     return verdicts
 
 
-def _judge_knob(bench: Bench, knob: Knob, plain: Sequence[Take], base: tuple[int, int]) -> Verdict:
-    start = bench.start()
+def _judge_knob(bench: Bench, knob: Knob, plain: Sequence[Take]) -> Verdict:
+    start, bases = bench.start(), [knob.base_of(take) for take in plain]
     takes = [[knob.take_at(value, take) for take in start] for value in knob.values]  # [values][places]
     features = [[knob.feature(take) for take in row] for row in takes]  # [values][places]
     order = None
@@ -134,12 +134,14 @@ def _judge_knob(bench: Bench, knob: Knob, plain: Sequence[Take], base: tuple[int
         change = _smallest_difference(features)
     word_errors, lost_words = None, 0
     if bench.count_words is not None:
-        lost_words = max(_wrong_words(bench, row)[0] for row in takes) - base[0]
-        word_errors = 100.0 * lost_words / max(1, base[1])
+        wrong, words = _wrong_words(bases)
+        lost_words = max(_wrong_words(row)[0] for row in takes) - wrong
+        word_errors = 100.0 * lost_words / max(1, words)
     similarity = None
     if knob.keeps_voice:
-        neutral = [take.speaker for take in plain]
-        similarity = min(float(np.mean([t.speaker @ n for t, n in zip(row, neutral, strict=True)])) for row in takes)
+        similarity = min(
+            float(np.mean([t.speaker @ b.speaker for t, b in zip(row, bases, strict=True)])) for row in takes
+        )
     problems = []
     if not change >= knob.min_change:  # also where it is no number
         problems.append(f"moves by {change:.3f}, needs {knob.min_change:g}")
@@ -165,9 +167,6 @@ def _smallest_difference(features: list[list[Any]]) -> float:
     )
 
 
-def _wrong_words(bench: Bench, takes: Sequence[Take]) -> tuple[int, int]:
-    """Return how many words of takes are wrong, and how many there are; none where words are not counted."""
-    if bench.count_words is None:
-        return 0, 0
-    counts = [bench.count_words(take.result.waveform, _MARKS.sub("", take.text)) for take in takes]
-    return sum(wrong for wrong, _ in counts), sum(words for _, words in counts)
+def _wrong_words(takes: Sequence[Take]) -> tuple[int, int]:
+    """Return how many words of takes are wrong, and how many there are."""
+    return sum(take.words[0] for take in takes), sum(take.words[1] for take in takes)

@@ -11,9 +11,11 @@ import json
 import shutil
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from tqdm import tqdm
 
 from emotts.audio import SPEC, LogMel, frame_energy, save_audio
 from emotts.data.manifest import ManifestRow, parse_row, write_atomically, write_manifest
@@ -96,6 +99,18 @@ def render_shard(job: CorpusJob, shard: Shard) -> str:
     }
     write_atomically(record_path, json.dumps(record, ensure_ascii=False))
     return shard.name
+
+
+def render_shards(job: CorpusJob, shards: list[Shard], processes: int) -> None:
+    """Render what is not finished yet, in worker processes with a progress bar; errors are those of `render_shard`."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(render_shard, job, shard) for shard in shards]
+        try:
+            for done in tqdm(as_completed(jobs), total=len(jobs), unit="shard"):
+                done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def merge_shards(folder: Path, shards: list[Shard]) -> dict[str, Any]:

@@ -75,11 +75,16 @@ class HibariTeacher:
         Raises:
             ValueError: If the voice is unknown or a token has no counterpart in the network's alphabet.
         """
-        from hibari import dsp
-
         if voice not in SHAPES:
             raise ValueError(f"voice must be one of {', '.join(SHAPES)}; got {voice!r}")
-        shape = SHAPES[voice]
+        return self.speak_shaped(tokens, SHAPES[voice], controls, reading, seed)
+
+    def speak_shaped(
+        self, tokens: list[str], shape: VoiceShape, controls: Controls, reading: Reading, seed: int
+    ) -> Rendition:
+        """Speak as `speak` does, in any voice that a shape makes of the network's own."""
+        from hibari import dsp
+
         generator = np.random.default_rng(seed)
         ids, owners = teacher_ids(tokens, self._vocabulary)
         network_ids = np.array([ids], np.int64)

@@ -7,6 +7,7 @@ and F0 are set before the decoder speaks. Formants, tilt and breath are edits of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +22,7 @@ from emotts.simulation.graph import load_stage
 from emotts.simulation.hibari import teacher_ids
 from emotts.simulation.readings import Reading
 from emotts.simulation.signal import add_breath, shape_spectrum
-from emotts.simulation.teachers import Rendition, VoiceInfo
+from emotts.simulation.teachers import Rendition, VoiceInfo, VoiceShape
 
 Array = NDArray[np.float64]
 
@@ -58,9 +59,21 @@ class KokoroTeacher:
         """
         if voice not in BLENDS:
             raise ValueError(f"voice must be one of {', '.join(BLENDS)}; got {voice!r}")
+        return self.speak_blended(tokens, BLENDS[voice], VoiceShape(), controls, reading, seed)
+
+    def speak_blended(
+        self,
+        tokens: list[str],
+        blend: Mapping[str, float],
+        shape: VoiceShape,
+        controls: Controls,
+        reading: Reading,
+        seed: int,
+    ) -> Rendition:
+        """Speak as `speak` does, in a convex sum of the package's voices, changed by a shape."""
         generator = np.random.default_rng(seed)
         ids, owners = teacher_ids(tokens, self._vocabulary)
-        style = self._style(voice, len(ids))
+        style = self._style(blend, len(ids))
         inputs = {"tokens": np.array([ids], np.int64), "style": style}
         units, *hidden = self._durations.run(None, inputs)
         units = whole_units(units[0] * duration_factors(tokens, controls, reading)[owners])
@@ -70,19 +83,21 @@ class KokoroTeacher:
         times = (np.arange(natural_f0.shape[1]) + 0.5) * F0_HOP  # samples
         spoken_f0 = np.where(natural_f0[0] > MIN_VOICED_HZ, natural_f0[0], 0.0)
         rate = SPEC.sample_rate
-        f0 = edit_f0(spoken_f0, times / rate, tokens, boundaries / rate, controls, reading, generator)
+        f0 = edit_f0(
+            spoken_f0, times / rate, tokens, boundaries / rate, controls, reading, generator, shape.register_st
+        )
         network_f0 = np.where(f0 > 0, f0, natural_f0[0]).astype(np.float32)[None]
         (waveform,) = self._decoder.run(None, {"style": style, _F0: network_f0, _ENERGY: energy, _EXPANDED: expanded})
-        waveform = _colour(waveform.reshape(-1), f0, times, boundaries, controls, generator)
+        waveform = _colour(waveform.reshape(-1), f0, times, boundaries, controls, generator, shape)
         return finish_rendition(waveform, f0, times, tokens, boundaries, controls, reading)
 
-    def _style(self, voice: str, n_ids: int) -> NDArray[np.float32]:
+    def _style(self, blend: Mapping[str, float], n_ids: int) -> NDArray[np.float32]:
         """Return the style [1, 256] for an utterance of this length; the first half is timbre, the second prosody."""
-        longest = min(len(self._styles[name]) for name in BLENDS[voice])
+        longest = min(len(self._styles[name]) for name in blend)
         if n_ids - 2 > longest:
             raise ValueError(f"an utterance may have {longest} ids for kokoro; got {n_ids - 2}. Split the text.")
         row = max(0, n_ids - 3)  # the packs count neither end
-        parts = [weight * self._styles[name][row] for name, weight in BLENDS[voice].items()]
+        parts = [weight * self._styles[name][row] for name, weight in blend.items()]
         return np.sum(parts, axis=0, dtype=np.float32)
 
 
@@ -93,6 +108,7 @@ def _colour(
     boundaries: Array,
     controls: Controls,
     generator: np.random.Generator,
+    shape: VoiceShape,
 ) -> NDArray[np.float32]:
     """Apply formants, tilt and breath to the waveform [L]."""
     centres = np.arange(1 + len(waveform) // SPEC.hop_length) * float(SPEC.hop_length)
@@ -100,7 +116,8 @@ def _colour(
     def per_frame(values: Array) -> Array:
         return spread_over_frames(values, boundaries, centres)
 
-    waveform = shape_spectrum(waveform, per_frame(controls.tilt_db_per_oct), per_frame(controls.formant))
+    tilt = shape.tilt_db_per_oct + per_frame(controls.tilt_db_per_oct)
+    waveform = shape_spectrum(waveform, tilt, shape.formant * per_frame(controls.formant))
     return add_breath(
         waveform, resample_f0(f0, times, centres.astype(np.int64)), per_frame(controls.breathiness), generator
     )

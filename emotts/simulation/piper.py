@@ -62,7 +62,12 @@ class PiperTeacher:
         """
         if voice not in SHAPES:
             raise ValueError(f"voice must be one of {', '.join(SHAPES)}; got {voice!r}")
-        shape = SHAPES[voice]
+        return self.speak_shaped(tokens, SHAPES[voice], controls, reading, seed)
+
+    def speak_shaped(
+        self, tokens: list[str], shape: VoiceShape, controls: Controls, reading: Reading, seed: int
+    ) -> Rendition:
+        """Speak as `speak` does, in any voice that a shape makes of the network's own."""
         generator = np.random.default_rng(seed)
         waveform, boundaries = self._read(tokens, duration_factors(tokens, controls, reading), generator)
         spoken_f0 = track_f0_range(waveform, *F0_RANGE_HZ)  # [T]

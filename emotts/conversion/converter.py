@@ -1,0 +1,351 @@
+"""Conversion as a whole: recordings and options come in; pieces of speech, results and voices go out.
+
+It holds what listens, loaded when first needed, and asks the acoustic model and the vocoder of the pipeline.
+"""
+
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotts.acoustic.model import AcousticModel
+from emotts.audio import SPEC, LogMel
+from emotts.conversion.activity import Span, joined_spans
+from emotts.conversion.engine import Engine, Frames
+from emotts.conversion.feeling import moved_along
+from emotts.conversion.reading import check_samples, chunks_of, resampled
+from emotts.conversion.request import SOURCE, ConversionRequest, ConvertOptions
+from emotts.conversion.result import Conversion, doubts
+from emotts.conversion.speaker import SourceVoice, Speaking, fit_profile, know_source
+from emotts.conversion.windows import FILE, STREAM, converted
+from emotts.emotion.coordinates import coordinates_of, spec_at
+from emotts.emotion.labels import DIMENSIONS
+from emotts.emotion.place import Evenness
+from emotts.emotion.spec import EmotionSpec, parse_emotion
+from emotts.listeners import check_belongs, load_listener, load_reference_voice
+from emotts.request import unknown_voice
+from emotts.resolve import Resolver
+from emotts.speaker.known import Speaker
+from emotts.speaker.profile import SUFFIX, VoiceProfile, kept_voices, load_profile, voices_folder
+from emotts.speech import Chunk, soften
+from emotts.vocoder.editing import Vocoder
+
+if TYPE_CHECKING:
+    from emotts.content.listener import Listener
+    from emotts.speaker.reference import ReferenceVoice
+
+Wave = NDArray[np.float32]
+Source = str | Path | np.ndarray
+
+KNOWN_S = 40.0  # of the beginning of a recording tell its voice and its feeling
+STREAM_LEARNS_S = 2.0  # likewise, of a stream
+REFERENCE_S = (1.0, 30.0)  # of a wanted voice: what is needed, and what is listened to
+SPEC_DEFAULTS: dict[str, Any] = {
+    "strength": 1.0, "retime": False, "keep_intonation": 1.0, "speed": 1.0, "pitch": 0.0,
+}  # fmt: skip
+
+
+@dataclass
+class Report:
+    """What becomes known while a recording is converted."""
+
+    source: SourceVoice | None = None
+    emotion: EmotionSpec = field(default_factory=EmotionSpec)
+    spans: list[Span] = field(default_factory=list)
+    clarity: list[float] = field(default_factory=list)
+
+    def add(self, frames: Frames) -> None:
+        self.spans = joined_spans([*self.spans, *frames.spans])
+        if np.isfinite(frames.clarity):
+            self.clarity.append(frames.clarity)
+
+    @property
+    def warnings(self) -> list[str]:
+        assert self.source is not None
+        return doubts(self.source, self.spans, float(np.mean(self.clarity)) if self.clarity else 1.0)
+
+
+class Converter:
+    """Recordings in, the same words in another feeling or voice out."""
+
+    def __init__(
+        self,
+        acoustic: AcousticModel,
+        vocoder: Vocoder,
+        resolver: Resolver,
+        even: Evenness,
+        log_gain: Callable[[str], float],
+    ) -> None:
+        """Prepare; nothing is loaded yet.
+
+        Args:
+            log_gain: natural log of the gain of a named voice's mels.
+        """
+        self.acoustic, self.vocoder, self.resolver, self.log_gain = acoustic, vocoder, resolver, log_gain
+        self.speaking = Speaking(acoustic, even)
+        self.log_mel = LogMel()
+
+    @cached_property
+    def listener(self) -> "Listener":
+        """The speech encoder."""
+        model = self.acoustic
+        check_belongs(model, model.text_encoder.channels, model.voices.embedding.embedding_dim)
+        return load_listener()
+
+    @cached_property
+    def reference_voice(self) -> "ReferenceVoice":
+        """What hears who speaks."""
+        return load_reference_voice()
+
+    def request(self, **options: Any) -> ConversionRequest:
+        """Check options, see ConvertOptions, read their files and fill in the defaults.
+
+        Raises:
+            ValueError: a label or a voice that is not known, or a number out of range.
+            FileNotFoundError: a file that does not exist.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        unknown = sorted(set(given) - set(ConvertOptions.__annotations__))
+        if unknown:
+            raise TypeError(f"{unknown[0]!r} is no option; see emotts.conversion.request.ConvertOptions")
+        dimensions = {name: float(given.pop(name)) for name in DIMENSIONS if name in given}
+        neutral, norms = given.pop("like_neutral", ()), given.pop("norms", None)
+        neutral = (neutral,) if isinstance(neutral, str | Path) else tuple(neutral)
+        emotion, asked = given.pop("emotion", None), None
+        moved: tuple[tuple[str, float], ...] = ()
+        if emotion is not None:
+            asked = parse_emotion(emotion, **dimensions)
+            emotion = self.resolver.plain(asked, neutral, norms)
+        elif dimensions:
+            parse_emotion(None, **dimensions)  # refuses what is out of range
+            moved = tuple(dimensions.items())
+        felt = given.pop("source_emotion", None)
+        felt = None if felt is None else self.resolver.plain(parse_emotion(felt), neutral, norms)
+        voice, profile = self.voice(given.pop("voice", None))
+        settings = {**SPEC_DEFAULTS, "seed": secrets.randbelow(2**31), **given}
+        return ConversionRequest(emotion, moved, voice, profile, felt, asked, **settings)
+
+    def voice(self, voice: str | Path | VoiceProfile | None) -> tuple[str, VoiceProfile | None]:
+        """Return the name of a voice, and its profile where it is no named one.
+
+        Args:
+            voice: a name, a kept name, a recording, or a profile; None keeps the speaker.
+
+        Raises:
+            ValueError, FileNotFoundError: there is no such voice, or the recording will not do.
+        """
+        if voice is None:
+            return SOURCE, None
+        if isinstance(voice, VoiceProfile):
+            return voice.name, voice
+        name = str(voice)
+        if name in self.acoustic.voices.names:
+            return name, None
+        if name in kept_voices():
+            return name, load_profile(voices_folder() / f"{name}{SUFFIX}")
+        path = Path(name)
+        if path.suffix == SUFFIX:
+            profile = load_profile(path)
+            return profile.name, profile
+        if path.is_file():
+            return path.stem, self.voice_of([path])
+        if path.suffix or "/" in name:
+            raise FileNotFoundError(f"voice {name[:200]!r} is neither a voice nor a recording that exists.")
+        raise ValueError(unknown_voice(name, [*self.acoustic.voices.names, *kept_voices()]))
+
+    def voice_of(self, recordings: Sequence[str | Path], name: str | None = None) -> VoiceProfile:
+        """Learn a voice from neutral recordings of 1 to 30 s in all; more is not listened to.
+
+        Raises:
+            ValueError: less than a second of speech, or no recording.
+            FileNotFoundError: a recording that does not exist.
+        """
+        if not recordings:
+            raise ValueError("a voice needs at least one recording; got none.")
+        left, heard = REFERENCE_S[1], []
+        for path in recordings:
+            if left > 0.0:
+                waveform = _beginning(chunks_of(path), left)[0]
+                left -= len(waveform) / SPEC.sample_rate
+                heard.append((waveform, EmotionSpec()))
+        profile = fit_profile(
+            name or Path(recordings[0]).stem, heard, self.listener, self.reference_voice, self.speaking
+        )
+        if profile.facts["seconds"] < REFERENCE_S[0]:
+            raise ValueError(
+                f"a voice needs at least {REFERENCE_S[0]:g} s of speech; the recording holds {profile.facts['seconds']:g} s."
+            )
+        return profile
+
+    def emotion_of(self, waveform: Wave) -> EmotionSpec:
+        """Return how a recording [L] at 24 kHz feels, as the recogniser hears it.
+
+        Raises:
+            ValueError: it is too short or silent.
+        """
+        return spec_at(coordinates_of(self.resolver.recognizer.hear(waveform, SPEC.sample_rate)))
+
+    def know(self, beginning: Wave, request: ConversionRequest) -> SourceVoice:
+        """Learn what must be known of a recording [L] at 24 kHz beforehand.
+
+        Raises:
+            ValueError: nobody speaks in it.
+        """
+        if not beginning.any():
+            raise ValueError("the recording is silent; give one in which somebody speaks.")
+        emotion = request.source_emotion or self.emotion_of(beginning)
+        has_other_voice = not request.keeps_voice
+        return know_source(
+            beginning, emotion, self.listener, self.reference_voice, self.speaking, needs_residual=has_other_voice
+        )
+
+    def engine(self, source: SourceVoice, request: ConversionRequest) -> tuple[Engine, EmotionSpec]:
+        """Return what converts this recording, and the emotion that it shall have."""
+        emotion = _wanted(source.emotion, request)
+        target: Speaker | int | None = None
+        if request.profile is not None:
+            target = request.profile.to_speaker(self.reference_voice.adapter)
+        elif not request.keeps_voice:
+            target = self.acoustic.voices.index(request.voice)
+        gain = 0.0 if target is None or request.profile is not None else self.log_gain(request.voice)
+        return Engine(self.vocoder, self.speaking, source, request, emotion, target, gain), emotion
+
+    def pieces(
+        self, source: Source, request: ConversionRequest, sample_rate: int | None = None, report: Report | None = None
+    ) -> Iterator[Chunk]:
+        """Yield the result in pieces, in bounded memory; timing kept, they hold as many samples as the recording.
+
+        Args:
+            source: a path, or samples with their rate. request: checked.
+            report: is filled as it goes.
+
+        Raises:
+            ValueError: no audio, or nobody speaks in it.
+            FileNotFoundError: no such file.
+        """
+        beginning, chunks = _beginning(chunks_of(source, sample_rate), KNOWN_S)
+        report = Report() if report is None else report
+        report.source = self.know(beginning, request)
+        engine, report.emotion = self.engine(report.source, request)
+        counted = _Counted(chunks)
+        generator = torch.Generator().manual_seed(request.seed)
+        made = 0
+        for samples, frames in converted(counted, FILE, engine, self.listener, generator):
+            if frames is not None:
+                report.add(frames)
+            elif not request.retime:
+                samples = samples[: max(0, counted.length - made)]  # the last frame was filled up
+            made += len(samples)
+            yield _chunk(samples, frames)
+        for warning in report.warnings:
+            warnings.warn(warning, stacklevel=2)
+
+    def convert(self, source: Source, request: ConversionRequest, sample_rate: int | None = None) -> Conversion:
+        """Convert a whole recording; arguments and errors are those of `pieces`."""
+        started, report = time.perf_counter(), Report()
+        chunks = list(self.pieces(source, request, sample_rate, report))
+        seconds = time.perf_counter() - started
+        assert report.source is not None
+        waveform = np.concatenate([chunk.waveform for chunk in chunks])
+        with torch.inference_mode():
+            mel = self.log_mel(torch.from_numpy(waveform)[None])[0].numpy()
+        f0 = np.concatenate([chunk.f0 for chunk in chunks])
+        return Conversion(
+            waveform, SPEC.sample_rate, "", request.voice, report.emotion, request.seed,
+            seconds * SPEC.sample_rate / max(1, len(waveform)), [t for chunk in chunks for t in chunk.tokens],
+            [d for chunk in chunks for d in chunk.durations], f0, mel[: len(f0)], source_emotion=report.source.emotion,
+            spans=report.spans, warnings=report.warnings, strength=request.strength,
+        )  # fmt: skip
+
+    def stream(
+        self,
+        chunks: Iterable[np.ndarray],
+        sample_rate: int,
+        request: ConversionRequest,
+        source: SourceVoice | None = None,
+    ) -> Iterator[Wave]:
+        """Convert speech while it is spoken, with STREAM.latency_s of algorithmic latency; samples at 24 kHz come out.
+
+        Args:
+            chunks: samples [L] of any lengths, as they come.
+            source: what is known of the speaker, see `know`; None learns it from the first STREAM_LEARNS_S seconds,
+                which then come out at once.
+
+        Raises:
+            ValueError: retiming, which a stream cannot do; samples that are not finite; nobody speaks.
+        """
+        if request.retime:
+            raise ValueError("a stream keeps its timing; leave retime out, or convert a file.")
+        audio: Iterable[Wave] = resampled((check_samples(chunk, sample_rate)[0] for chunk in chunks), sample_rate)
+        if source is None:
+            beginning, audio = _beginning(iter(audio), STREAM_LEARNS_S)
+            source = self.know(beginning, request)
+        engine, _ = self.engine(source, request)
+        counted, made = _Counted(audio), 0
+        generator = torch.Generator().manual_seed(request.seed)
+        for samples, frames in converted(counted, STREAM, engine, self.listener, generator):
+            rest = samples if frames is not None else samples[: max(0, counted.length - made)]
+            made += len(rest)
+            if len(rest):
+                yield soften(rest)
+
+
+class _Counted:
+    """Chunks that are counted as they pass."""
+
+    def __init__(self, chunks: Iterable[Wave]) -> None:
+        self.chunks, self.length = chunks, 0
+
+    def __iter__(self) -> Iterator[Wave]:
+        for chunk in self.chunks:
+            self.length += len(chunk)
+            yield chunk
+
+
+def _beginning(chunks: Iterator[Wave], seconds: float) -> tuple[Wave, Iterator[Wave]]:
+    """Return the first seconds of chunks, and all of them."""
+    parts: list[Wave] = []
+    n = 0
+    while n < seconds * SPEC.sample_rate:
+        chunk = next(chunks, None)
+        if chunk is None:
+            break
+        parts.append(chunk)
+        n += len(chunk)
+    if not n:
+        raise ValueError("the recording is empty; give one in which somebody speaks.")
+    return np.concatenate(parts)[: int(seconds * SPEC.sample_rate)], chain(parts, chunks)
+
+
+def _wanted(felt: EmotionSpec, request: ConversionRequest) -> EmotionSpec:
+    """Return the emotion that the result shall have."""
+    if request.emotion is None:
+        return moved_along(felt, dict(request.moved)) if request.moved else felt
+    asked = request.emotion
+    if (
+        asked.away and asked.label == "neutral" and not asked.dimensions
+    ):  # "-angry" alone: the recording's own, less anger
+        refused = {name for name, _ in asked.away}
+        own = [(name, weight) for name, weight in felt.weights if name not in refused]
+        if len(own) > 1:
+            return replace(felt, label=None, mixture=tuple(own), away=asked.away)
+        label, intensity = own[0] if own else ("neutral", 1.0)
+        return EmotionSpec(label, intensity, away=asked.away)
+    return asked
+
+
+def _chunk(samples: Wave, frames: Frames | None) -> Chunk:
+    if frames is None:
+        empty = np.zeros(0, np.float32)
+        return Chunk(soften(samples), "", [], [], empty, np.zeros((0, SPEC.n_mels), np.float32))
+    mel = np.zeros((0, SPEC.n_mels), np.float32)
+    return Chunk(soften(samples), "", frames.tokens, frames.durations, frames.f0, mel)

@@ -1,0 +1,59 @@
+"""What a conversion hands out, and what it has to say about the recording."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from emotts.conversion.activity import Span
+from emotts.conversion.speaker import SourceVoice
+from emotts.emotion.spec import EmotionSpec
+from emotts.speech import Result
+
+UNCLEAR_BELOW = 0.55  # mean probability of the phonemes; speech in a language that was learnt lies above it
+OVERLAP_SHARE = 0.05  # of the speech
+
+
+@dataclass
+class Conversion(Result):
+    """Converted speech; fields as in Result, text empty.
+
+    Attributes:
+        source_emotion: how the recording feels. emotion: how the result was asked to feel.
+        spans: what in the recording is speech, silence, something else, or two people at once; in seconds of the recording.
+        warnings: what may be wrong with it, in sentences.
+        strength: how far it was moved.
+    """
+
+    source_emotion: EmotionSpec = field(default_factory=EmotionSpec)
+    spans: list[Span] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    strength: float = 1.0
+
+
+def doubts(source: SourceVoice, spans: Sequence[Span], clarity: float) -> list[str]:
+    """Return what a user should know about a recording that was converted.
+
+    Args:
+        source: what was known of it beforehand.
+        spans: of the whole recording.
+        clarity: mean probability of the phonemes over it.
+    """
+    seconds = {
+        kind: sum(span.end_s - span.start_s for span in spans if span.kind == kind)
+        for kind in ("speech", "overlap", "other")
+    }
+    spoken = seconds["speech"] + seconds["overlap"]
+    found = []
+    if clarity < UNCLEAR_BELOW:
+        found.append(
+            f"the phonemes are unclear (mean probability {clarity:.2f}): another language than English, or a poor recording; "
+            "listen to the words of the result."
+        )
+    if spoken and seconds["overlap"] > OVERLAP_SHARE * spoken:
+        found.append(
+            f"{seconds['overlap']:.1f} s sound like two people at once; one voice is converted, convert speakers one by one."
+        )
+    if seconds["other"] > 0.0:
+        found.append(f"{seconds['other']:.1f} s are no speech (music, noise, laughter) and were left as they are.")
+    if source.speech_s < 1.0:
+        found.append(f"only {source.speech_s:.1f} s of speech tell the voice and the feeling; more tells them better.")
+    return found

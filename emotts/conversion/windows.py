@@ -1,0 +1,114 @@
+"""A recording of any length in pieces, and the pieces back in one: bounded memory, and the same code for files and streams.
+
+Each window has a core, whose frames are given out, and what is around it, which only is listened to.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotts.audio import SPEC
+from emotts.content.listener import Listener
+from emotts.conversion.engine import Engine, Frames
+from emotts.conversion.hearing import hear
+from emotts.vocoder.editing import REACH, EnvelopeStream, Vocoder
+
+Wave = NDArray[np.float32]
+HOP = SPEC.hop_length
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Frames of a window: its core, and how much before and after it is listened to."""
+
+    core: int
+    before: int
+    after: int
+
+    @property
+    def latency_s(self) -> float:
+        """From a sample to the moment at which what became of it is certain, processing not counted."""
+        half_window = SPEC.n_fft // 2 / SPEC.sample_rate
+        return (self.core + self.after + REACH) / SPEC.frame_rate + half_window
+
+
+FILE = Shape(core=1_000, before=150, after=150)
+STREAM = Shape(core=12, before=64, after=16)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Samples of a stretch, the number of its first frame, and its core in frames of the stretch."""
+
+    samples: Wave
+    first_frame: int
+    core: tuple[int, int]
+
+
+def windows_of(chunks: Iterable[Wave], shape: Shape) -> Iterator[Window]:
+    """Cut chunks of samples at 24 kHz into windows; the last one is filled with zeros to a whole frame."""
+    buffer, first, done = (
+        np.zeros(0, np.float32),
+        0,
+        0,
+    )  # the buffer starts at frame `first`; frames before `done` are given
+    for chunk in chunks:
+        buffer = np.concatenate([buffer, chunk])
+        while first + len(buffer) // HOP >= done + shape.core + shape.after + 2:  # a mel frame looks 2 frames ahead
+            end = done + shape.core + shape.after
+            yield Window(buffer[: (end - first) * HOP], first, (done - first, done + shape.core - first))
+            done += shape.core
+            keep = max(first, done - shape.before)
+            buffer, first = buffer[(keep - first) * HOP :], keep
+    buffer = np.pad(buffer, (0, -len(buffer) % HOP))
+    last = first + len(buffer) // HOP
+    if last > done:
+        yield Window(buffer, first, (done - first, last - first))
+
+
+class Mixer:
+    """Speaks frames and mixes in the recording where it passes; the samples joined do not depend on how frames were grouped."""
+
+    def __init__(self, vocoder: Vocoder, generator: torch.Generator) -> None:
+        self._voice = EnvelopeStream(vocoder, generator)
+        self._original = np.zeros(0, np.float32)
+        self._weight = np.zeros(0, np.float32)
+
+    def push(self, frames: Frames, window: Window) -> Wave:
+        """Return the samples that are now certain, those of all frames but the last REACH."""
+        starts = np.rint((frames.positions - window.first_frame) * HOP).astype(np.int64)
+        places = np.clip(starts[:, None] + np.arange(HOP), 0, len(window.samples) - 1)
+        self._original = np.concatenate([self._original, window.samples[places].ravel()])
+        self._weight = np.concatenate([self._weight, frames.passing])
+        return self._mixed(self._voice.push(frames.envelopes, torch.from_numpy(frames.f0)[None]).numpy())
+
+    def finish(self) -> Wave:
+        """Return the rest."""
+        return self._mixed(self._voice.finish().numpy())
+
+    def _mixed(self, spoken: Wave) -> Wave:
+        n = len(spoken) // HOP
+        if not n:
+            return spoken
+        following = self._weight[1 : n + 1]
+        following = np.append(following, self._weight[-1]) if len(following) < n else following
+        ramp = np.arange(HOP, dtype=np.float32) / HOP
+        weight = (self._weight[:n, None] * (1.0 - ramp) + following[:, None] * ramp).ravel()
+        mixed = spoken * (1.0 - weight) + self._original[: n * HOP] * weight
+        self._original, self._weight = self._original[n * HOP :], self._weight[n:]
+        return mixed.astype(np.float32)
+
+
+def converted(
+    chunks: Iterable[Wave], shape: Shape, engine: Engine, listener: Listener, generator: torch.Generator
+) -> Iterator[tuple[Wave, Frames | None]]:
+    """Yield the samples of a result with the frames of each core; the last samples come without frames."""
+    mixer = Mixer(engine.vocoder, generator)
+    for window in windows_of(chunks, shape):
+        heard = hear(listener, window.samples, engine.source.level_db)
+        frames = engine.convert(heard, window.first_frame, window.core)
+        yield mixer.push(frames, window), frames
+    yield mixer.finish(), None

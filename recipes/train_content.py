@@ -1,0 +1,148 @@
+"""Train the speech encoder: python recipes/train_content.py corpora='[runs/corpus,runs/crowd]' max_minutes=60.
+
+Its content is that of a frozen text encoder, whose output for the true phonemes is what it must hear in the mel. Run the same
+command again to go on. The averaged weights are exported to <output>/export.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from emotts.acoustic.model import AcousticModel
+from emotts.checkpoint import load_checkpoint, save_checkpoint
+from emotts.content.speech_encoder import SpeechEncoder
+from emotts.data.content_batches import UNKNOWN, ContentBatch, ContentSource, Mixing
+from emotts.data.dataset import BatchPlan, Corpus
+from emotts.data.manifest import read_manifest
+from emotts.emotion.augment import cut_band
+from emotts.layers import lengths_to_mask
+from emotts.training import Trainer
+
+VALID_BATCHES = 6
+CUT_SHARE = 0.2  # of the clips lose their upper band wholly
+PAUSE_WEIGHT = 0.2  # of the content loss where nothing is said
+PAUSE_IDS = 11  # padding, silences and punctuation come first in the alphabet
+
+
+def corpora(config: DictConfig, split: str) -> list[Corpus]:
+    """Load this split of every corpus that has it."""
+    found = []
+    for folder in config.corpora:
+        rows = read_manifest(Path(folder) / "manifest.jsonl")
+        voices = sorted({row.voice for row in rows if row.split == split})
+        if voices:
+            found.append(Corpus(folder, split, voices, config.longest))
+    return found
+
+
+def losses_of(
+    model: Any, text_encoder: torch.nn.Module, batch: ContentBatch, augment: Any, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Return the losses of a batch; `augment` of None leaves the mels as they are."""
+    mask = lengths_to_mask(batch.lengths, batch.mel.shape[1])
+    mel = batch.mel
+    if augment is not None:
+        features = torch.cat([mel, torch.zeros_like(mel[..., :1])], dim=-1)
+        with torch.autocast(mel.device.type, enabled=False):
+            mel = augment(features, batch.lengths, torch.arange(len(mel)), generator)[0][..., :-1]
+            mel = cut_band(mel, CUT_SHARE, generator)
+        mel = F.pad(mel, (0, 0, 0, mask.shape[1] - mel.shape[1]))
+    token = batch.token.clamp_min(0)
+    said = (batch.token >= 0) & mask
+    with torch.no_grad():
+        rows = text_encoder(
+            batch.phonemes, batch.stresses, lengths_to_mask(batch.token_lengths, batch.phonemes.shape[1])
+        )
+        target = torch.gather(rows, 1, token[:, :, None].expand(-1, -1, rows.shape[-1])).float()
+        phoneme = torch.gather(batch.phonemes, 1, token)
+        stress = torch.gather(batch.stresses, 1, token)
+    heard = model(mel, mask)
+    weight = said.float() * torch.where(phoneme < PAUSE_IDS, PAUSE_WEIGHT, 1.0)
+    units = 1.0 / model.content_scale
+    error = F.smooth_l1_loss(heard.content * units, target * units, reduction="none").mean(dim=-1)
+    open_phoneme = torch.where(said, phoneme, UNKNOWN)
+    open_stress = torch.where(said & (phoneme >= PAUSE_IDS), stress, UNKNOWN)
+    begins = F.binary_cross_entropy_with_logits(heard.begins.float(), batch.begins, reduction="none")
+    return {
+        "content": (error * weight).sum() / weight.sum().clamp_min(1.0),
+        "phoneme": F.cross_entropy(heard.phonemes.float().transpose(1, 2), open_phoneme, ignore_index=UNKNOWN),
+        "stress": F.cross_entropy(heard.stresses.float().transpose(1, 2), open_stress, ignore_index=UNKNOWN),
+        "begins": (begins * said).sum() / said.sum().clamp_min(1.0),
+        "activity": F.cross_entropy(
+            heard.activity.float().transpose(1, 2), torch.where(mask, batch.activity, UNKNOWN), ignore_index=UNKNOWN
+        ),
+        "wrong": ((heard.phonemes.argmax(-1) != phoneme) & said & (phoneme >= PAUSE_IDS)).float().sum()
+        / (said & (phoneme >= PAUSE_IDS)).float().sum().clamp_min(1.0),
+    }
+
+
+def set_statistics(model: SpeechEncoder, text_encoder: torch.nn.Module, source: ContentSource) -> None:
+    """Set the mean and standard deviation of the text encoder's output over some utterances."""
+    batch = source.batch(range(0, len(source.places), max(1, len(source.places) // 200)), np.random.default_rng(0))
+    mask = lengths_to_mask(batch.token_lengths, batch.phonemes.shape[1])
+    with torch.no_grad():
+        rows = text_encoder(batch.phonemes, batch.stresses, mask)[mask]
+    model.content_mean.copy_(rows.mean(dim=0))
+    model.content_scale.copy_(rows.std(dim=0).clamp_min(1e-3))
+
+
+def export(trainer: Trainer[ContentBatch], config: DictConfig) -> None:
+    """Write the averaged weights and the configuration that rebuilds them to <output>/export."""
+    with trainer.averaged() as model:
+        metadata = {"recipe": "train_content", "steps": trainer.step, "seed": config.seed, "licence": "Apache-2.0"}
+        modules = {"speech_encoder": (OmegaConf.to_container(config.speech_encoder, resolve=True), model)}
+        save_checkpoint(Path(config.output) / "export", modules, metadata)
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train_content")
+def main(config: DictConfig) -> None:
+    acoustic = load_checkpoint(config.acoustic)[0]["acoustic"]
+    assert isinstance(acoustic, AcousticModel)
+    text_encoder = acoustic.text_encoder.eval().requires_grad_(False)
+    source = ContentSource(corpora(config, "train"), Mixing(**config.mixing), config.seed)
+    valid = ContentSource(corpora(config, "valid"), Mixing(overlap=0.0, other=0.0, gain_db=0.0), config.seed)
+    torch.manual_seed(config.seed)
+    model: SpeechEncoder = hydra.utils.instantiate(config.speech_encoder)
+    set_statistics(model, text_encoder, source)
+    hours = round(sum(source.lengths) / 93.75 / 3600, 2)
+    print(json.dumps({"utterances": len(source.places), "hours": hours, "voices": len(source.voices)}), flush=True)
+
+    trainer: Trainer[ContentBatch] = Trainer(
+        model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
+        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
+    )  # fmt: skip
+    plan = BatchPlan(source.lengths, config.max_frames, config.seed)
+    valid_plan = BatchPlan(valid.lengths, config.max_frames, config.seed)
+    augment = hydra.utils.instantiate(config.augment)
+
+    def on_save(trainer: Trainer[ContentBatch]) -> None:
+        sums: dict[str, float] = {}
+        with trainer.averaged() as averaged, torch.inference_mode():
+            for kind, change in (("", None), ("changed_", augment)):
+                for step in range(VALID_BATCHES):
+                    batch = valid.batch(valid_plan.indices(step), np.random.default_rng(step))
+                    found = losses_of(averaged, text_encoder, batch, change, torch.Generator().manual_seed(step))
+                    for name, value in found.items():
+                        sums[kind + name] = sums.get(kind + name, 0.0) + float(value) / VALID_BATCHES
+        trainer.log(sums, prefix="valid")
+        print(trainer.step, {name: round(value, 4) for name, value in sums.items()}, flush=True)
+        export(trainer, config)
+
+    trainer.fit(
+        lambda step: source.batch(plan.indices(step), np.random.default_rng((config.seed, step))),
+        lambda model, batch, generator: losses_of(model, text_encoder, batch, augment, generator),
+        lambda losses: torch.stack([config.weights[name] * losses[name] for name in config.weights]).sum(),
+        config.max_minutes,
+        on_save,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Train the encoder of voices known from a recording: python recipes/train_speaker.py corpora='[runs/corpus,runs/crowd]'.
+
+An utterance is spoken by the frozen acoustic model from its own phonemes, durations, F0 and emotion, in the voice heard in another
+utterance; what the mel then lacks is the loss. Run the same command again to go on. Weights go to <output>/export.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from emotts.acoustic.model import AcousticModel
+from emotts.checkpoint import load_checkpoint, save_checkpoint
+from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
+from emotts.data.manifest import read_manifest
+from emotts.emotion.augment import cut_band
+from emotts.emotion.space import EmotionInput
+from emotts.layers import lengths_to_mask
+from emotts.prosody import Prosody
+from emotts.training import Trainer
+
+VALID_BATCHES = 6
+CUT_SHARE = 0.2  # of the references lose their upper band wholly; the utterances do not
+
+
+@dataclass
+class VoiceBatch:
+    """Utterances, the reference of each (mel and F0 [B, R, M + 1]), mean log2 F0 and named voice (-1: none) [B]."""
+
+    batch: Batch
+    reference: Tensor
+    reference_lengths: Tensor
+    register: Tensor
+    named: Tensor
+
+
+class VoiceSource:
+    """Utterances of several corpora, each with the others of its voice."""
+
+    def __init__(self, config: DictConfig, split: str, named: list[str]) -> None:
+        self.corpora, self.named, self.most = [], named, int(config.reference_frames)
+        for folder in config.corpora:
+            rows = read_manifest(Path(folder) / "manifest.jsonl")
+            voices = sorted({row.voice for row in rows if row.split == split})
+            if voices:
+                self.corpora.append(Corpus(folder, split, voices, config.longest))
+        self.places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus))]
+        self.of_voice: dict[str, list[tuple[int, int]]] = {}
+        for c, i in self.places:
+            self.of_voice.setdefault(self.corpora[c].rows[i].voice, []).append((c, i))
+        self.balanced = self._balanced()
+
+    def _balanced(self) -> list[int]:
+        """Return utterances so that no voice has more than 3 times the median voice's."""
+        most = 3 * int(np.median([len(places) for places in self.of_voice.values()]))
+        seen: dict[str, int] = {}
+        picks = []
+        for k, (c, i) in enumerate(self.places):
+            voice = self.corpora[c].rows[i].voice
+            stride = max(1, len(self.of_voice[voice]) // most)
+            seen[voice] = seen.get(voice, -1) + 1
+            if seen[voice] % stride == 0:
+                picks.append(k)
+        return picks
+
+    @property
+    def lengths(self) -> list[int]:
+        return [self.corpora[c].rows[i].n_frames for c, i in (self.places[k] for k in self.balanced)]
+
+    def batch(self, picks: list[int], generator: np.random.Generator) -> VoiceBatch:
+        items, references, registers, named = [], [], [], []
+        for c, i in (self.places[self.balanced[p]] for p in picks):
+            corpus, voice = self.corpora[c], self.corpora[c].rows[i].voice
+            items.append(corpus.utterance(i))
+            others = [place for place in self.of_voice[voice] if place != (c, i)] or [(c, i)]
+            oc, oi = others[generator.integers(len(others))]
+            raw = self.corpora[oc].raw[oi]
+            references.append(np.concatenate([raw["mel"], raw["f0"][:, None]], axis=1)[: self.most].astype(np.float32))
+            registers.append(corpus.mean_log_f0[voice])
+            named.append(self.named.index(voice) if voice in self.named else -1)
+        parts = [torch.from_numpy(reference) for reference in references]
+        return VoiceBatch(
+            collate(items), torch.nn.utils.rnn.pad_sequence(parts, batch_first=True),
+            torch.tensor([len(part) for part in parts]), torch.tensor(registers), torch.tensor(named),
+        )  # fmt: skip
+
+
+def losses_of(
+    model: Any, acoustic: AcousticModel, found: VoiceBatch, augment: Any, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Return the losses of a batch; `augment` of None leaves it as it is."""
+    batch, reference = found.batch, found.reference
+    mel, f0, register = batch.mel, batch.f0, found.register.float()
+    lengths = batch.durations.sum(dim=1)
+    if augment is not None:
+        with torch.autocast(mel.device.type, enabled=False):
+            both, sizes = _stacked(torch.cat([mel, f0[..., None]], dim=-1), lengths, reference, found.reference_lengths)
+            changed, _ = augment(both, sizes, torch.arange(len(mel)).repeat(2), generator)
+            changed = F.pad(changed, (0, 0, 0, both.shape[1] - changed.shape[1]))
+            ratio = _pitch_ratio(both, changed)
+        mel, f0 = changed[: len(mel), : mel.shape[1], :-1], changed[: len(mel), : mel.shape[1], -1]
+        reference = changed[len(mel) :, : reference.shape[1]]
+        reference = torch.cat([cut_band(reference[..., :-1], CUT_SHARE, generator), reference[..., -1:]], dim=-1)
+        is_named = (found.named >= 0) & (ratio.abs() < 1e-6)
+        register = register + ratio
+    else:
+        is_named = found.named >= 0
+    mask = lengths_to_mask(lengths, mel.shape[1])
+    token_mask = lengths_to_mask(batch.token_lengths, batch.phonemes.shape[1])
+    with torch.no_grad():
+        content = acoustic.text_encoder(batch.phonemes, batch.stresses, token_mask)
+        emotion = acoustic.emotion_space(EmotionInput(batch.labels, batch.label_known, batch.avd, batch.avd_known))
+    speaker, timbre = model.encoder(reference[..., :-1], lengths_to_mask(found.reference_lengths, reference.shape[1]))
+    condition = acoustic.prosody.condition(speaker, emotion)
+    given = Prosody(batch.durations, f0, acoustic.prosody.normalise(batch.features)[..., 3])
+    relative = torch.log2(f0.clamp_min(1.0)) - register[:, None]
+    rows, prior, _ = acoustic.trunk(content, condition, emotion, given, relative, token_mask, mask)
+    whole = prior.float() + model.adapter(rows, prior, timbre, mask).float()
+    target = (mel - acoustic.mel_mean) / acoustic.mel_std
+    weight = mask.float()[:, :, None]
+    total = weight.sum() * target.shape[-1]
+    losses = {
+        "mel": ((whole - target).abs() * weight).sum() / total,
+        "prior": ((prior.float() - target).abs() * weight).sum() / total,
+    }
+    table = acoustic.voices(found.named.clamp_min(0)).detach()
+    off = F.mse_loss(speaker, table, reduction="none").mean(dim=-1)
+    losses["named"] = (off * is_named).sum() / is_named.sum().clamp_min(1)
+    return losses
+
+
+def _stacked(one: Tensor, n_one: Tensor, other: Tensor, n_other: Tensor) -> tuple[Tensor, Tensor]:
+    longest = max(one.shape[1], other.shape[1])
+    parts = [F.pad(x, (0, 0, 0, longest - x.shape[1])) for x in (one, other)]
+    return torch.cat(parts), torch.cat([n_one, n_other])
+
+
+def _pitch_ratio(before: Tensor, after: Tensor) -> Tensor:
+    """Return by how many octaves F0, the last column, was shifted in the first half of the rows [B]."""
+    half = len(before) // 2
+    voiced = before[:half, :, -1] > 0
+    shift = torch.log2(after[:half, :, -1].clamp_min(1.0)) - torch.log2(before[:half, :, -1].clamp_min(1.0))
+    return (shift * voiced).sum(dim=1) / voiced.sum(dim=1).clamp_min(1)
+
+
+def export(trainer: Trainer[VoiceBatch], config: DictConfig) -> None:
+    """Write the averaged weights and the configuration that rebuilds them to <output>/export."""
+    with trainer.averaged() as model:
+        metadata = {"recipe": "train_speaker", "steps": trainer.step, "seed": config.seed, "licence": "Apache-2.0"}
+        modules = {"reference_voice": (OmegaConf.to_container(config.reference_voice, resolve=True), model)}
+        save_checkpoint(Path(config.output) / "export", modules, metadata)
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train_speaker")
+def main(config: DictConfig) -> None:
+    acoustic = load_checkpoint(config.acoustic)[0]["acoustic"]
+    assert isinstance(acoustic, AcousticModel)
+    acoustic.eval().requires_grad_(False)
+    source = VoiceSource(config, "train", acoustic.voices.names)
+    valid = VoiceSource(config, config.valid_split, acoustic.voices.names)
+    torch.manual_seed(config.seed)
+    model = hydra.utils.instantiate(config.reference_voice)
+    hours = round(sum(source.lengths) / 93.75 / 3600, 2)
+    print(json.dumps({"utterances": len(source.balanced), "hours": hours, "voices": len(source.of_voice)}), flush=True)
+
+    trainer: Trainer[VoiceBatch] = Trainer(
+        model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
+        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
+    )  # fmt: skip
+    plan = BatchPlan(source.lengths, config.max_frames, config.seed)
+    valid_plan = BatchPlan(valid.lengths, config.max_frames, config.seed)
+    augment = hydra.utils.instantiate(config.augment)
+
+    def on_save(trainer: Trainer[VoiceBatch]) -> None:
+        sums: dict[str, float] = {}
+        with trainer.averaged() as averaged, torch.inference_mode():
+            for step in range(VALID_BATCHES):
+                batch = valid.batch(valid_plan.indices(step), np.random.default_rng(step))
+                found = losses_of(averaged, acoustic, batch, None, torch.Generator().manual_seed(step))
+                for name, value in found.items():
+                    sums[name] = sums.get(name, 0.0) + float(value) / VALID_BATCHES
+        trainer.log(sums, prefix="valid")
+        print(trainer.step, {name: round(value, 4) for name, value in sums.items()}, flush=True)
+        export(trainer, config)
+
+    trainer.fit(
+        lambda step: source.batch(plan.indices(step), np.random.default_rng((config.seed, step))),
+        lambda model, batch, generator: losses_of(model, acoustic, batch, augment, generator),
+        lambda losses: torch.stack([config.weights[name] * losses[name] for name in config.weights]).sum(),
+        config.max_minutes,
+        on_save,
+    )
+
+
+if __name__ == "__main__":
+    main()
