@@ -101,7 +101,9 @@ class EmoTTS(ConversionMethods):
     def converter(self) -> Converter:
         """What converts recordings; its networks are loaded when first needed."""
         vocoder: Any = self.vocoder
-        return Converter(self.acoustic, vocoder, self.resolver, self.even, lambda name: self.log_gain.get(name, 0.0))
+        return Converter(
+            self.acoustic, vocoder, self.resolver, self.even, lambda name: self.log_gain.get(name, 0.0), self.card
+        )
 
     def describe(self) -> list[tuple[str, int]]:
         """Return the components and their parameter counts."""

@@ -389,4 +389,10 @@ def test_the_shipped_model_is_measured_without_an_error(shipped: EmoTTS, tmp_pat
     ]  # fmt: skip
     assert not [row["error"] for row in rows if "error" in row]
     assert all(row["length_shift"] == 0.0 for row in rows if "length_shift" in row)
-    assert conversion.compared(rows, JUDGES)[1]["source_similarity"] > 0.9
+    # copy synthesis moves nothing: what is left is the aligner's own doubt, of a few frames of 10.7 ms
+    assert rows[1]["border_shift_ms"] < 40.0
+    assert conversion.compared(rows, JUDGES)[2].keys() >= {
+        "source_similarity",
+        "dns_against_copy",
+        "copy_arousal_features",
+    }

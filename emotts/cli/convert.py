@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,15 +159,11 @@ def _plan(arguments: argparse.Namespace) -> list[Job]:
     kept = [Path(arguments.voice)] if arguments.voice and Path(arguments.voice).is_file() else []
     jobs = plan_jobs(arguments.inputs, arguments.output, arguments.format, arguments.force, arguments.sidecar, kept)
     if arguments.plot:
-        from emotts.cli.synthesize import check_writable
+        from emotts.cli.synthesize import check_plot
 
         if not is_single(arguments.inputs):
             raise ValueError("--plot draws one recording; give one file, without folders and globs.")
-        if Path(arguments.plot).suffix.lower() != ".png":
-            raise ValueError(f"plot must end in .png; got {arguments.plot!r}.")
-        check_writable(Path(arguments.plot), "plot", arguments.force)
-        if find_spec("matplotlib") is None:
-            raise ValueError("--plot needs matplotlib; install it with: pip install 'emotts[plot]'.")
+        check_plot(Path(arguments.plot), arguments.force)
     return jobs
 
 
@@ -183,13 +178,13 @@ def _convert_pieces(
     """Convert a recording piece by piece, in bounded memory."""
     from emotts.audio import AudioWriter
     from emotts.cli.recordings import check_whole, duration_of
-    from emotts.conversion.converter import Report
+    from emotts.conversion.result import Report
 
     told_s = duration_of(job.source)
     started, report, n_samples = time.perf_counter(), Report(), 0
     pieces = tts.converter.pieces(job.source, request, report=report)
     first = next(pieces)  # what cannot be converted mostly fails here, before a folder is made for it
-    provenance = provenance_of(tts, request, job.source, consent)
+    provenance = tts.converter.provenance(request, job.source, consent)
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with AudioWriter(job.output, metadata=provenance.to_metadata()) as file:
         for piece in chain([first], pieces):
@@ -226,7 +221,7 @@ def _convert_whole(
     result = checked.result if checked else tts.converter.convert(job.source, request)
     check_whole(job.source, result.spans[-1].end_s if result.spans else 0.0, told_s)
     used = replace(checked.outcome.request, source_emotion=request.source_emotion) if checked else request
-    provenance = provenance_of(tts, used, job.source, consent)
+    provenance = tts.converter.provenance(used, job.source, consent)
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with AudioWriter(job.output, metadata=provenance.to_metadata()) as file:
         file.write(result.waveform)
@@ -241,20 +236,6 @@ def _convert_whole(
         job, request, result.source_emotion, result.emotion, result.spans, result.warnings, result.duration_s,
         result.rtf, checked,
     )  # fmt: skip
-
-
-def provenance_of(tts: "EmoTTS", request: "ConversionRequest", source: Path, consent: str | None) -> "Provenance":
-    """Return what a file says of how it was converted."""
-    from emotts.checkpoint import FORMAT_VERSION, manifest_sha256
-    from emotts.conversion.converter import SPEC_DEFAULTS
-    from emotts.listeners import bundled_converter
-    from emotts.provenance import ModelCard, Provenance, settings_of, source_of
-
-    plain = replace(request, moved=(), profile=None)  # the profile is told by its name, which is that of the voice
-    defaults = {**SPEC_DEFAULTS, "moved": ()}
-    models = (tts.card, ModelCard("converter", FORMAT_VERSION, manifest_sha256(bundled_converter())))
-    settings = settings_of(plain, defaults) | dict(request.moved)
-    return Provenance("conversion", models, request.seed, settings, source_of(source), consent)
 
 
 def _write_beside(job: Job, provenance: "Provenance", arguments: argparse.Namespace) -> None:

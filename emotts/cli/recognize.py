@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,15 +228,11 @@ def _recognize_many(judge: "Judge", paths: Sequence[Path], arguments: argparse.N
 def _check_plot(arguments: argparse.Namespace, is_single: bool) -> None:
     if not arguments.plot:
         return
-    from emotts.cli.synthesize import check_writable
+    from emotts.cli.synthesize import check_plot
 
     if not is_single:
         raise ValueError("--plot draws one recording; give one file, without folders and globs.")
-    if Path(arguments.plot).suffix.lower() != ".png":
-        raise ValueError(f"plot must end in .png; got {arguments.plot!r}.")
-    check_writable(Path(arguments.plot), "plot", arguments.force)
-    if find_spec("matplotlib") is None:
-        raise ValueError("--plot needs matplotlib; install it with: pip install 'emotts[plot]'.")
+    check_plot(Path(arguments.plot), arguments.force)
 
 
 def _read_reference(path: Path) -> "tuple[np.ndarray, int]":

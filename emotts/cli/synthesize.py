@@ -258,11 +258,16 @@ def _check_output(arguments: argparse.Namespace) -> None:
             raise ValueError(f"output and prosody-out must be two files; got {arguments.output!r} for both.")
         check_writable(Path(arguments.prosody_out), "prosody-out", arguments.force)
     if arguments.plot:
-        if Path(arguments.plot).suffix.lower() != ".png":
-            raise ValueError(f"plot must end in .png; got {arguments.plot!r}.")
-        check_writable(Path(arguments.plot), "plot", arguments.force)
-        if find_spec("matplotlib") is None:
-            raise ValueError("--plot needs matplotlib; install it with: pip install 'emotts[plot]'.")
+        check_plot(Path(arguments.plot), arguments.force)
+
+
+def check_plot(path: Path, force: bool) -> None:
+    """Refuse a picture that could not be drawn or written."""
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"plot must end in .png; got {str(path)!r}.")
+    check_writable(path, "plot", force)
+    if find_spec("matplotlib") is None:
+        raise ValueError("--plot needs matplotlib; install it with: pip install 'emotts[plot]'.")
 
 
 def check_writable(path: Path, what: str, force: bool, or_else: str = "") -> None:

@@ -7,9 +7,8 @@ import secrets
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +17,21 @@ import torch
 from numpy.typing import NDArray
 
 from emotts.acoustic.model import AcousticModel
-from emotts.audio import SPEC, LogMel
-from emotts.conversion.activity import Span, joined_spans
+from emotts.audio import SPEC, LogMel, load_audio
+from emotts.checkpoint import FORMAT_VERSION, manifest_sha256
 from emotts.conversion.engine import Engine, Frames
-from emotts.conversion.feeling import moved_along
-from emotts.conversion.reading import check_samples, chunks_of, resampled
+from emotts.conversion.feeling import wanted_emotion
+from emotts.conversion.reading import Counted, beginning_of, check_samples, chunks_of, resampled
 from emotts.conversion.request import SOURCE, ConversionRequest, ConvertOptions
-from emotts.conversion.result import Conversion, doubts
+from emotts.conversion.result import Conversion, Report
 from emotts.conversion.speaker import SourceVoice, Speaking, fit_profile, know_source
 from emotts.conversion.windows import FILE, STREAM, converted
 from emotts.emotion.coordinates import coordinates_of, spec_at
 from emotts.emotion.labels import DIMENSIONS
 from emotts.emotion.place import Evenness
 from emotts.emotion.spec import EmotionSpec, parse_emotion
-from emotts.listeners import check_belongs, load_listener, load_reference_voice
+from emotts.listeners import bundled_converter, check_belongs, load_listener, load_reference_voice
+from emotts.provenance import ModelCard, Provenance, settings_of, source_of
 from emotts.request import unknown_voice
 from emotts.resolve import Resolver
 from emotts.speaker.known import Speaker
@@ -46,32 +46,13 @@ if TYPE_CHECKING:
 Wave = NDArray[np.float32]
 Source = str | Path | np.ndarray
 
+LONGEST_NAME = 1_000  # characters of a voice's name or path
 KNOWN_S = 40.0  # of the beginning of a recording tell its voice and its feeling
 STREAM_LEARNS_S = 2.0  # likewise, of a stream
 REFERENCE_S = (1.0, 30.0)  # of a wanted voice: what is needed, and what is listened to
-SPEC_DEFAULTS: dict[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "strength": 1.0, "retime": False, "keep_intonation": 1.0, "speed": 1.0, "pitch": 0.0,
 }  # fmt: skip
-
-
-@dataclass
-class Report:
-    """What becomes known while a recording is converted."""
-
-    source: SourceVoice | None = None
-    emotion: EmotionSpec = field(default_factory=EmotionSpec)
-    spans: list[Span] = field(default_factory=list)
-    clarity: list[float] = field(default_factory=list)
-
-    def add(self, frames: Frames) -> None:
-        self.spans = joined_spans([*self.spans, *frames.spans])
-        if np.isfinite(frames.clarity):
-            self.clarity.append(frames.clarity)
-
-    @property
-    def warnings(self) -> list[str]:
-        assert self.source is not None
-        return doubts(self.source, self.spans, float(np.mean(self.clarity)) if self.clarity else 1.0)
 
 
 class Converter:
@@ -84,13 +65,16 @@ class Converter:
         resolver: Resolver,
         even: Evenness,
         log_gain: Callable[[str], float],
+        card: ModelCard,
     ) -> None:
         """Prepare; nothing is loaded yet.
 
         Args:
+            card: of the checkpoint, for the provenance of results.
             log_gain: natural log of the gain of a named voice's mels.
         """
         self.acoustic, self.vocoder, self.resolver, self.log_gain = acoustic, vocoder, resolver, log_gain
+        self.card = card
         self.speaking = Speaking(acoustic, even)
         self.log_mel = LogMel()
 
@@ -124,15 +108,25 @@ class Converter:
         moved: tuple[tuple[str, float], ...] = ()
         if emotion is not None:
             asked = parse_emotion(emotion, **dimensions)
+            if asked.auto is not None:
+                raise ValueError("auto lets a text decide, and a recording has none; name the emotion.")
             emotion = self.resolver.plain(asked, neutral, norms)
         elif dimensions:
             parse_emotion(None, **dimensions)  # refuses what is out of range
             moved = tuple(dimensions.items())
         felt = given.pop("source_emotion", None)
-        felt = None if felt is None else self.resolver.plain(parse_emotion(felt), neutral, norms)
+        felt = None if felt is None else self._source_emotion(felt, norms)
+        own = given.pop("source_neutral", ())
+        given["source_neutral"] = (own,) if isinstance(own, str | Path) else tuple(own)
         voice, profile = self.voice(given.pop("voice", None))
-        settings = {**SPEC_DEFAULTS, "seed": secrets.randbelow(2**31), **given}
+        settings = {**DEFAULTS, "seed": secrets.randbelow(2**31), **given}
         return ConversionRequest(emotion, moved, voice, profile, felt, asked, **settings)
+
+    def _source_emotion(self, emotion: str | EmotionSpec, norms: str | Path | None) -> EmotionSpec:
+        try:
+            return self.resolver.plain(parse_emotion(emotion), (), norms)
+        except ValueError as error:
+            raise ValueError(f"source_emotion: {error}") from None
 
     def voice(self, voice: str | Path | VoiceProfile | None) -> tuple[str, VoiceProfile | None]:
         """Return the name of a voice, and its profile where it is no named one.
@@ -153,6 +147,8 @@ class Converter:
         if name in kept_voices():
             return name, load_profile(voices_folder() / f"{name}{SUFFIX}")
         path = Path(name)
+        if len(name) > LONGEST_NAME:
+            raise ValueError(unknown_voice(name, [*self.acoustic.voices.names, *kept_voices()]))
         if path.suffix == SUFFIX:
             profile = load_profile(path)
             return profile.name, profile
@@ -174,7 +170,7 @@ class Converter:
         left, heard = REFERENCE_S[1], []
         for path in recordings:
             if left > 0.0:
-                waveform = _beginning(chunks_of(path), left)[0]
+                waveform = beginning_of(chunks_of(path), left)[0]
                 left -= len(waveform) / SPEC.sample_rate
                 heard.append((waveform, EmotionSpec()))
         profile = fit_profile(
@@ -186,13 +182,20 @@ class Converter:
             )
         return profile
 
-    def emotion_of(self, waveform: Wave) -> EmotionSpec:
+    def emotion_of(self, waveform: Wave, neutral: Sequence[str | Path] = ()) -> EmotionSpec:
         """Return how a recording [L] at 24 kHz feels, as the recogniser hears it.
+
+        Args:
+            neutral: neutral recordings of the same speaker, with which it hears better.
 
         Raises:
             ValueError: it is too short or silent.
+            FileNotFoundError: a neutral recording does not exist.
         """
-        return spec_at(coordinates_of(self.resolver.recognizer.hear(waveform, SPEC.sample_rate)))
+        judge = self.resolver.recognizer
+        if neutral:
+            judge = judge.with_reference([(load_audio(path), SPEC.sample_rate) for path in neutral])
+        return spec_at(coordinates_of(judge.hear(waveform, SPEC.sample_rate)))
 
     def know(self, beginning: Wave, request: ConversionRequest) -> SourceVoice:
         """Learn what must be known of a recording [L] at 24 kHz beforehand.
@@ -202,7 +205,7 @@ class Converter:
         """
         if not beginning.any():
             raise ValueError("the recording is silent; give one in which somebody speaks.")
-        emotion = request.source_emotion or self.emotion_of(beginning)
+        emotion = request.source_emotion or self.emotion_of(beginning, request.source_neutral)
         has_other_voice = not request.keeps_voice
         return know_source(
             beginning, emotion, self.listener, self.reference_voice, self.speaking, needs_residual=has_other_voice
@@ -210,7 +213,7 @@ class Converter:
 
     def engine(self, source: SourceVoice, request: ConversionRequest) -> tuple[Engine, EmotionSpec]:
         """Return what converts this recording, and the emotion that it shall have."""
-        emotion = _wanted(source.emotion, request)
+        emotion = wanted_emotion(source.emotion, request.emotion, dict(request.moved))
         target: Speaker | int | None = None
         if request.profile is not None:
             target = request.profile.to_speaker(self.reference_voice.adapter)
@@ -232,11 +235,11 @@ class Converter:
             ValueError: no audio, or nobody speaks in it.
             FileNotFoundError: no such file.
         """
-        beginning, chunks = _beginning(chunks_of(source, sample_rate), KNOWN_S)
+        beginning, chunks = beginning_of(chunks_of(source, sample_rate), KNOWN_S)
         report = Report() if report is None else report
         report.source = self.know(beginning, request)
         engine, report.emotion = self.engine(report.source, request)
-        counted = _Counted(chunks)
+        counted = Counted(chunks)
         generator = torch.Generator().manual_seed(request.seed)
         made = 0
         for samples, frames in converted(counted, FILE, engine, self.listener, generator):
@@ -263,8 +266,21 @@ class Converter:
             waveform, SPEC.sample_rate, "", request.voice, report.emotion, request.seed,
             seconds * SPEC.sample_rate / max(1, len(waveform)), [t for chunk in chunks for t in chunk.tokens],
             [d for chunk in chunks for d in chunk.durations], f0, mel[: len(f0)], source_emotion=report.source.emotion,
-            spans=report.spans, warnings=report.warnings, strength=request.strength,
+            provenance=self.provenance(request, source), spans=report.spans, warnings=report.warnings,
+            strength=request.strength,
         )  # fmt: skip
+
+    def provenance(self, request: ConversionRequest, source: Source, consent: str | None = None) -> Provenance:
+        """Return what a file says of how it was converted.
+
+        Args:
+            request: checked. source: the path or the samples that were converted.
+            consent: "stated" or "not stated" where a person's voice is in it.
+        """
+        plain = replace(request, moved=(), profile=None)  # the profile is told by its name, which is that of the voice
+        models = (self.card, ModelCard("converter", FORMAT_VERSION, manifest_sha256(bundled_converter())))
+        settings = settings_of(plain, {**DEFAULTS, "moved": (), "source_neutral": ()}) | dict(request.moved)
+        return Provenance("conversion", models, request.seed, settings, source_of(source), consent)
 
     def stream(
         self,
@@ -287,60 +303,16 @@ class Converter:
             raise ValueError("a stream keeps its timing; leave retime out, or convert a file.")
         audio: Iterable[Wave] = resampled((check_samples(chunk, sample_rate)[0] for chunk in chunks), sample_rate)
         if source is None:
-            beginning, audio = _beginning(iter(audio), STREAM_LEARNS_S)
+            beginning, audio = beginning_of(iter(audio), STREAM_LEARNS_S)
             source = self.know(beginning, request)
         engine, _ = self.engine(source, request)
-        counted, made = _Counted(audio), 0
+        counted, made = Counted(audio), 0
         generator = torch.Generator().manual_seed(request.seed)
         for samples, frames in converted(counted, STREAM, engine, self.listener, generator):
             rest = samples if frames is not None else samples[: max(0, counted.length - made)]
             made += len(rest)
             if len(rest):
                 yield soften(rest)
-
-
-class _Counted:
-    """Chunks that are counted as they pass."""
-
-    def __init__(self, chunks: Iterable[Wave]) -> None:
-        self.chunks, self.length = chunks, 0
-
-    def __iter__(self) -> Iterator[Wave]:
-        for chunk in self.chunks:
-            self.length += len(chunk)
-            yield chunk
-
-
-def _beginning(chunks: Iterator[Wave], seconds: float) -> tuple[Wave, Iterator[Wave]]:
-    """Return the first seconds of chunks, and all of them."""
-    parts: list[Wave] = []
-    n = 0
-    while n < seconds * SPEC.sample_rate:
-        chunk = next(chunks, None)
-        if chunk is None:
-            break
-        parts.append(chunk)
-        n += len(chunk)
-    if not n:
-        raise ValueError("the recording is empty; give one in which somebody speaks.")
-    return np.concatenate(parts)[: int(seconds * SPEC.sample_rate)], chain(parts, chunks)
-
-
-def _wanted(felt: EmotionSpec, request: ConversionRequest) -> EmotionSpec:
-    """Return the emotion that the result shall have."""
-    if request.emotion is None:
-        return moved_along(felt, dict(request.moved)) if request.moved else felt
-    asked = request.emotion
-    if (
-        asked.away and asked.label == "neutral" and not asked.dimensions
-    ):  # "-angry" alone: the recording's own, less anger
-        refused = {name for name, _ in asked.away}
-        own = [(name, weight) for name, weight in felt.weights if name not in refused]
-        if len(own) > 1:
-            return replace(felt, label=None, mixture=tuple(own), away=asked.away)
-        label, intensity = own[0] if own else ("neutral", 1.0)
-        return EmotionSpec(label, intensity, away=asked.away)
-    return asked
 
 
 def _chunk(samples: Wave, frames: Frames | None) -> Chunk:

@@ -29,7 +29,6 @@ from emotts.vocoder.baseline import Envelopes
 from emotts.vocoder.editing import Vocoder, take_apart
 
 RETIME_LIMITS = (0.5, 2.0)  # of the length of one phoneme, before speed
-TEXTURE = 0.6  # share of what the recording has beyond the model that another voice takes over
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Engine:
         texture = _sum(own, (-1.0, felt))
         gain = self.target_gain + (self.source.level_db - LEVEL_DB) * NEPERS_PER_DB
         spoken = torch.from_numpy(heard.is_spoken)
-        parts = [(1.0, plain), (TEXTURE, _without_mean(texture, spoken))]
+        parts = [(1.0, plain), (1.0, _without_mean(texture, spoken))]
         if strength:
             wanted = self._spoken(heard, self.target, self.wanted, new_f0, heard.energy + louder)
             parts += [(strength, wanted), (-strength, plain)]

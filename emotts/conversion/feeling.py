@@ -43,3 +43,24 @@ def moved_along(source: EmotionSpec, dimensions: dict[str, float]) -> EmotionSpe
     place = coordinates_of_spec(source)[len(LABELS) :]
     a, v, d = (dimensions.get(name, float(value)) for name, value in zip(DIMENSIONS, place, strict=True))
     return EmotionSpec(None, 1.0, a, v, d)
+
+
+def wanted_emotion(felt: EmotionSpec, asked: EmotionSpec | None, moved: dict[str, float]) -> EmotionSpec:
+    """Return the emotion that a result shall have.
+
+    Args:
+        felt: how the recording feels. asked: plain; None keeps that.
+        moved: dimensions that are set where nothing is asked.
+    """
+    if asked is None:
+        return moved_along(felt, moved) if moved else felt
+    if (
+        asked.away and asked.label == "neutral" and not asked.dimensions
+    ):  # "-angry" alone: the recording's own, less anger
+        refused = {name for name, _ in asked.away}
+        own = [(name, weight) for name, weight in felt.weights if name not in refused]
+        if len(own) > 1:
+            return replace(felt, label=None, mixture=tuple(own), away=asked.away)
+        label, intensity = own[0] if own else ("neutral", 1.0)
+        return EmotionSpec(label, intensity, away=asked.away)
+    return asked

@@ -1,6 +1,7 @@
 """Recordings as chunks at 24 kHz: a path or samples of any rate come in, mono float32 chunks go out, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,30 @@ def _of_file(path: Path) -> Iterator[Wave]:
         raise ValueError(
             f"{path.name} is not audio that libsndfile can read ({error}); convert it to wav or flac."
         ) from error
+
+
+class Counted:
+    """Chunks that are counted as they pass."""
+
+    def __init__(self, chunks: Iterable[Wave]) -> None:
+        self.chunks, self.length = chunks, 0
+
+    def __iter__(self) -> Iterator[Wave]:
+        for chunk in self.chunks:
+            self.length += len(chunk)
+            yield chunk
+
+
+def beginning_of(chunks: Iterator[Wave], seconds: float) -> tuple[Wave, Iterator[Wave]]:
+    """Return the first seconds of chunks, and all of them."""
+    parts: list[Wave] = []
+    n = 0
+    while n < seconds * SPEC.sample_rate:
+        chunk = next(chunks, None)
+        if chunk is None:
+            break
+        parts.append(chunk)
+        n += len(chunk)
+    if not n:
+        raise ValueError("the recording is empty; give one in which somebody speaks.")
+    return np.concatenate(parts)[: int(seconds * SPEC.sample_rate)], chain(parts, chunks)

@@ -27,6 +27,7 @@ class ConvertOptions(TypedDict, total=False):
         voice: a name of `voices`, a recording of the wanted speaker, or a profile; None keeps the speaker.
         strength: 0 leaves the feeling as it is, 1 moves all the way, up to 1.5 goes beyond.
         source_emotion: how the recording feels; None lets the recogniser hear it.
+        source_neutral: neutral recordings of the same speaker, with which the recogniser hears that better.
         retime: let durations move with the emotion; False keeps every border where it is.
         keep_intonation: weight of the recording's own contour against the model's, in [0, 1].
         speed: above 1 is faster; needs retime. pitch: semitones.
@@ -41,6 +42,7 @@ class ConvertOptions(TypedDict, total=False):
     voice: str | Path | VoiceProfile | None
     strength: float
     source_emotion: str | EmotionSpec | None
+    source_neutral: Sequence[str | Path] | None
     retime: bool
     keep_intonation: float
     speed: float
@@ -60,7 +62,7 @@ class ConversionRequest:
         voice: name of the voice, SOURCE where the speaker is kept. profile: of a voice known from recordings.
         source_emotion: how the recording feels; None is heard.
         asked: the emotion as the user wrote it.
-        strength, retime, keep_intonation, speed, pitch, seed: see ConvertOptions.
+        strength, retime, keep_intonation, speed, pitch, seed, source_neutral: see ConvertOptions.
     """
 
     emotion: EmotionSpec | None
@@ -75,6 +77,7 @@ class ConversionRequest:
     speed: float
     pitch: float
     seed: int
+    source_neutral: tuple[str | Path, ...] = ()
 
     def __post_init__(self) -> None:
         check_range("strength", self.strength, *STRENGTH_RANGE)
@@ -84,6 +87,8 @@ class ConversionRequest:
         check_seed(self.seed)
         if not isinstance(self.retime, bool):
             raise ValueError(f"retime must be True or False; got {self.retime!r:.60}.")
+        if self.source_neutral and self.source_emotion is not None:
+            raise ValueError("give either source_emotion or source_neutral; the second is for hearing the first.")
         if self.speed != 1.0 and not self.retime:
             raise ValueError(f"speed={self.speed:g} changes the timing; ask for retime with it.")
 

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from emotts.conversion.activity import Span
+import numpy as np
+
+from emotts.conversion.activity import Span, joined_spans
+from emotts.conversion.engine import Frames
 from emotts.conversion.speaker import SourceVoice
 from emotts.emotion.spec import EmotionSpec
 from emotts.speech import Result
@@ -57,3 +60,23 @@ def doubts(source: SourceVoice, spans: Sequence[Span], clarity: float) -> list[s
     if source.speech_s < 1.0:
         found.append(f"only {source.speech_s:.1f} s of speech tell the voice and the feeling; more tells them better.")
     return found
+
+
+@dataclass
+class Report:
+    """What becomes known while a recording is converted."""
+
+    source: SourceVoice | None = None
+    emotion: EmotionSpec = field(default_factory=EmotionSpec)
+    spans: list[Span] = field(default_factory=list)
+    clarity: list[float] = field(default_factory=list)
+
+    def add(self, frames: Frames) -> None:
+        self.spans = joined_spans([*self.spans, *frames.spans])
+        if np.isfinite(frames.clarity):
+            self.clarity.append(frames.clarity)
+
+    @property
+    def warnings(self) -> list[str]:
+        assert self.source is not None
+        return doubts(self.source, self.spans, float(np.mean(self.clarity)) if self.clarity else 1.0)

@@ -32,6 +32,7 @@ SENTENCES = (  # in which the model is asked how high and how wide an emotion sp
 )
 NARROWEST, WIDEST = 0.4, 2.2  # of the range ratio
 LEAST_SPEECH_S = 0.25
+LEAST_CLARITY = 0.3  # mean probability of the phonemes; music and noise lie below it
 RIDGE = 400.0  # frames' worth of doubt about what the residual owes to content
 CONSTANT_RIDGE = 20.0  # frames' worth of doubt about its mean
 
@@ -65,6 +66,7 @@ class Speaking:
 
     def __init__(self, model: AcousticModel, even: Evenness) -> None:
         self.model, self.even = model, even
+        self.device = model.mel_mean.device
         self._spreads: dict[Feeling, float] = {}
 
     def condition(self, content: Tensor, speaker: Speaker | int) -> Condition:
@@ -79,14 +81,19 @@ class Speaking:
     def expected(self, condition: Condition, feeling: Feeling) -> Tensor:
         """Return the mean reading [1, N, 4], see `AcousticModel.expected`."""
         n = condition.phonemes.shape[1]
-        return feeling.predict(lambda emotion: self.model.expected(condition.feeling(emotion)), n, self.even)
+        return feeling.predict(
+            lambda emotion: self.model.expected(condition.feeling(emotion).to(self.device)).cpu(), n, self.even
+        )
 
     def mel(self, condition: Condition, feeling: Feeling, durations: Tensor, f0: Tensor, energy: Tensor) -> Tensor:
         """Return the mel [1, T, M] of a reading: durations [1, N], F0 [1, T] in Hz, log energy per token [1, N]."""
-        normal = (energy - self.model.prosody.mean[3]) / self.model.prosody.std[3]
-        prosody = Prosody(durations, f0, normal)
+        model, place = self.model, self.device
+        normal = (energy.to(place) - model.prosody.mean[3]) / model.prosody.std[3]
+        prosody = Prosody(durations.to(place), f0.to(place), normal)
         n = condition.phonemes.shape[1]
-        return feeling.predict(lambda emotion: self.model.mean_mel(condition.feeling(emotion), prosody), n, self.even)
+        return feeling.predict(
+            lambda emotion: model.mean_mel(condition.feeling(emotion).to(place), prosody).cpu(), n, self.even
+        )
 
     def contour(self, condition: Condition, feeling: Feeling, durations: Tensor) -> NDArray[np.float64]:
         """Return the mean contour [T] in octaves above the voice's mean, for durations [1, N] in frames."""
@@ -120,7 +127,8 @@ class Speaking:
             tokens = phonemize(text)
             phonemes, stresses = (torch.tensor([ids]) for ids in encode(tokens))
             mask = torch.ones(phonemes.shape, dtype=torch.bool)
-            found.append((self.model.text_encoder(phonemes, stresses, mask), tokens))
+            content = self.model.text_encoder(*(x.to(self.device) for x in (phonemes, stresses, mask)))
+            found.append((content.cpu(), tokens))
         return found
 
 
@@ -149,6 +157,11 @@ def know_source(
         raise ValueError(
             f"the recording holds no speech that can be heard ({speech_s:.2f} s of {len(waveform) / SPEC.sample_rate:.1f} s); "
             "give one in which somebody speaks."
+        )
+    if heard.clarity < LEAST_CLARITY:
+        raise ValueError(
+            f"what sounds in the recording is hardly speech (phonemes heard with a mean probability of {heard.clarity:.2f}; at "
+            f"least {LEAST_CLARITY:g} is needed); give one in which somebody speaks."
         )
     level_db = speech_level_db(waveform[_samples(heard.is_spoken, len(waveform))])
     voiced = (heard.f0 > 0) & heard.is_spoken
@@ -216,7 +229,7 @@ def _lacking(
     condition = speaking.condition(heard.content, speaker)
     f0 = torch.from_numpy(heard.f0)[None]
     mel = speaking.mel(condition, feeling, heard.durations, f0, heard.energy)
-    lacking = (heard.mel + (LEVEL_DB - level_db) * NEPERS_PER_DB - mel) / speaking.model.mel_std
+    lacking = (heard.mel + (LEVEL_DB - level_db) * NEPERS_PER_DB - mel) / speaking.model.mel_std.cpu()
     index = frame_to_token(heard.durations, lacking.shape[1])
     rows = expand_tokens(heard.content, index)
     spoken = torch.from_numpy(heard.is_spoken)

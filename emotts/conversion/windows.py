@@ -83,11 +83,11 @@ class Mixer:
         places = np.clip(starts[:, None] + np.arange(HOP), 0, len(window.samples) - 1)
         self._original = np.concatenate([self._original, window.samples[places].ravel()])
         self._weight = np.concatenate([self._weight, frames.passing])
-        return self._mixed(self._voice.push(frames.envelopes, torch.from_numpy(frames.f0)[None]).numpy())
+        return self._mixed(self._voice.push(frames.envelopes, torch.from_numpy(frames.f0)[None]).cpu().numpy())
 
     def finish(self) -> Wave:
         """Return the rest."""
-        return self._mixed(self._voice.finish().numpy())
+        return self._mixed(self._voice.finish().cpu().numpy())
 
     def _mixed(self, spoken: Wave) -> Wave:
         n = len(spoken) // HOP

@@ -63,22 +63,27 @@ def model_card(metadata: Mapping[str, Any], format_version: int, manifest_sha256
 def joined_provenance(parts: Iterable[Provenance | None], text: str) -> Provenance | None:
     """Return the provenance of pieces joined to one file; None where no piece has one.
 
-    Voices and models are told, and how many pieces say nothing of themselves; seeds and emotions are left to the pieces.
+    Voices and models are told, and how many pieces say nothing of themselves; the weakest
+    consent counts; seeds and emotions are left to the pieces.
     """
     n_pieces, n_unknown, models, voices = 0, 0, dict[ModelCard, None](), dict[str, None]()
+    consents: set[str | None] = set()
     for part in parts:
         n_pieces += 1
         if part is None:
             n_unknown += 1
             continue
         models |= dict.fromkeys(part.models)
+        consents.add(part.consent)
         voices |= dict.fromkeys([str(part.settings.get("voice", "not told"))])
     if n_unknown == n_pieces:
         return None
     settings: dict[str, Setting] = {"pieces": n_pieces, "voice": ", ".join(voices)[:MAX_CHARS]}
     if n_unknown:
         settings["pieces_without_provenance"] = n_unknown
-    return _with_text("speech", tuple(models)[:MAX_ITEMS], None, settings, text)
+    whole = _with_text("speech", tuple(models)[:MAX_ITEMS], None, settings, text)
+    weakest = next((word for word in ("not stated", "stated") if word in consents), None)
+    return replace(whole, consent=weakest)
 
 
 def _with_text(

@@ -77,7 +77,16 @@ class FliteTeacher:
         phones = [phone for token in tokens for phone in flite_phones(token)]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "spoken.wav"
-            command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.4f}", "-p", " ".join(phones), "-psdur"]
+            command = [
+                "flite",
+                "-voice",
+                voice,
+                "--setf",
+                f"duration_stretch={stretch:.4f}",
+                "-p",
+                " ".join(phones),
+                "-psdur",
+            ]
             done = subprocess.run(
                 [*command, "-o", str(path)], capture_output=True, text=True, timeout=TIMEOUT_S, check=True
             )

@@ -41,7 +41,7 @@ class Speaker:
             content: frame by frame [B, T, C]. mask: real frames [B, T].
         """
         if self.adapter is not None and self.timbre is not None:
-            prior = prior + self.adapter(rows, prior, self.timbre, mask)
+            prior = prior + self.adapter.to(prior.device)(rows, prior, self.timbre, mask)
         if self.residual is not None:
             prior = prior + content @ self.residual[:, :-1] + self.residual[:, -1:]
         return prior

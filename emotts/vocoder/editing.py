@@ -17,23 +17,24 @@ REACH = 4  # frames on either side whose source or window reaches into a frame's
 
 @torch.inference_mode()
 def take_apart(vocoder: Vocoder, mel: Tensor, f0: Tensor, is_corrected: bool = True) -> Envelopes:
-    """Return the envelopes that the vocoder reads off a mel.
+    """Return the envelopes that the vocoder reads off a mel, on the device of the mel.
 
     Args:
         mel: natural-log mel magnitudes [B, T, M].
         f0: Hz [B, T], 0 where unvoiced.
         is_corrected: with the corrections of a trained vocoder, which belong to mels of recordings, not to differences of mels.
     """
+    origin, place = mel.device, vocoder.renderer.window.device
+    mel, f0 = mel.to(place), f0.to(place)
     state = SourceState(
-        torch.zeros(len(mel), dtype=torch.int64, device=mel.device),
-        torch.zeros(len(mel), dtype=torch.float64, device=mel.device),
+        torch.zeros(len(mel), dtype=torch.int64, device=place), torch.zeros(len(mel), dtype=torch.float64, device=place)
     )
-    envelopes = vocoder.estimator(mel.float(), vocoder.source(f0, state))
-    if not is_corrected or not isinstance(vocoder, HarmonicNoiseGenerator):
-        return envelopes
-    correction = vocoder.predict_correction(mel, f0, torch.ones_like(f0, dtype=torch.bool)).float()
-    harmonic, noise = correction.chunk(2, dim=-1)
-    return Envelopes(envelopes.harmonic + harmonic, envelopes.noise + noise)
+    found = vocoder.estimator(mel.float(), vocoder.source(f0, state))
+    if is_corrected and isinstance(vocoder, HarmonicNoiseGenerator):
+        correction = vocoder.predict_correction(mel, f0, torch.ones_like(f0, dtype=torch.bool)).float()
+        harmonic, noise = correction.chunk(2, dim=-1)
+        found = Envelopes(found.harmonic + harmonic, found.noise + noise)
+    return Envelopes(found.harmonic.to(origin), found.noise.to(origin))
 
 
 class EnvelopeStream:
@@ -54,9 +55,9 @@ class EnvelopeStream:
 
     def push(self, envelopes: Envelopes, f0: Tensor) -> Tensor:
         """Take frames, envelopes [1, n, M] and f0 [1, n] in Hz; return the samples [m * hop] that are now certain."""
-        self._harmonic = torch.cat([self._harmonic, envelopes.harmonic], dim=1)
-        self._noise = torch.cat([self._noise, envelopes.noise], dim=1)
-        self._f0 = torch.cat([self._f0, f0], dim=1)
+        self._harmonic = torch.cat([self._harmonic, envelopes.harmonic.to(self._harmonic)], dim=1)
+        self._noise = torch.cat([self._noise, envelopes.noise.to(self._noise)], dim=1)
+        self._f0 = torch.cat([self._f0, f0.to(self._f0)], dim=1)
         return self._make(max(self._made, self._f0.shape[1] - REACH))
 
     def finish(self) -> Tensor:
