@@ -44,10 +44,13 @@ class SpeechEncoder(nn.Module):
 
     Attributes:
         content_mean, content_scale: of the text encoder's output [C]; the network speaks in units of these.
+        kept: projection [C, C] of content about `centre` [C] by which the voice is taken out, see erasure.py.
     """
 
     content_mean: Tensor
     content_scale: Tensor
+    kept: Tensor
+    centre: Tensor
 
     def __init__(
         self,
@@ -71,6 +74,8 @@ class SpeechEncoder(nn.Module):
         self.content = nn.Linear(channels, content)
         self.register_buffer("content_mean", torch.zeros(content))
         self.register_buffer("content_scale", torch.ones(content))
+        self.register_buffer("kept", torch.eye(content))
+        self.register_buffer("centre", torch.zeros(content))
         self.sounds = nn.Linear(channels, len(PHONEMES) + len(STRESSES) + 1 + len(ACTIVITIES))
 
     def forward(self, mel: Tensor, mask: Tensor) -> Heard:
@@ -84,5 +89,6 @@ class SpeechEncoder(nn.Module):
         x = self.norm(self.blocks(x, mask, self.condition.expand(len(x), 1, -1)))
         sizes = [len(PHONEMES), len(STRESSES), 1, len(ACTIVITIES)]
         phonemes, stresses, begins, activity = self.sounds(x).split(sizes, dim=-1)
-        content = self.content_mean + self.content_scale * self.content(x).float()
+        content = self.centre + (self.content(x).float() - self.centre) @ self.kept
+        content = self.content_mean + self.content_scale * content
         return Heard(content, phonemes, stresses, begins[..., 0], activity)

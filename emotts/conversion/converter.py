@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 Wave = NDArray[np.float32]
 Source = str | Path | np.ndarray
 
+# Of neutral recordings of voices never heard 74 % (simulated) and 98 % (people) are taken for neutral by this, of emotional ones
+# 28 % (benchmarks/convert.py, rows "a neutral source" and "source emotional").
+NEUTRAL_WITHIN, NEUTRAL_WITHIN_KNOWN = 0.4, 0.25  # weighted length of (arousal, valence, dominance)
+NEUTRAL_WEIGHTS = np.array([1.0, 0.6, 0.6])  # arousal is heard best
+TRUST = 0.75  # of what is heard in a voice that is not known: the least square error
 LONGEST_NAME = 1_000  # characters of a voice's name or path
 KNOWN_S = 40.0  # of the beginning of a recording tell its voice and its feeling
 STREAM_LEARNS_S = 2.0  # likewise, of a stream
@@ -183,7 +188,10 @@ class Converter:
         return profile
 
     def emotion_of(self, waveform: Wave, neutral: Sequence[str | Path] = ()) -> EmotionSpec:
-        """Return how a recording [L] at 24 kHz feels, as the recogniser hears it.
+        """Return how a recording [L] at 24 kHz feels, as far as the recogniser can tell.
+
+        Of a voice that it does not know it hears arousal, valence and dominance with an error of 0.3 to 0.4, and labels badly. So
+        what lies near neutral is taken for neutral, and the rest is told without labels, a quarter nearer to neutral.
 
         Args:
             neutral: neutral recordings of the same speaker, with which it hears better.
@@ -195,7 +203,14 @@ class Converter:
         judge = self.resolver.recognizer
         if neutral:
             judge = judge.with_reference([(load_audio(path), SPEC.sample_rate) for path in neutral])
-        return spec_at(coordinates_of(judge.hear(waveform, SPEC.sample_rate)))
+        heard = judge.hear(waveform, SPEC.sample_rate)
+        distance = float(np.linalg.norm(np.array(heard.avd) * NEUTRAL_WEIGHTS))
+        if distance < (NEUTRAL_WITHIN_KNOWN if neutral else NEUTRAL_WITHIN):
+            return EmotionSpec()
+        if neutral:
+            return spec_at(coordinates_of(heard))
+        arousal, valence, dominance = (round(TRUST * value, 4) for value in heard.avd)
+        return EmotionSpec(None, 1.0, arousal, valence, dominance)
 
     def know(self, beginning: Wave, request: ConversionRequest) -> SourceVoice:
         """Learn what must be known of a recording [L] at 24 kHz beforehand.

@@ -41,7 +41,7 @@ class Frames:
         passing: weight of the recording's own samples [n].
         tokens, durations: phonemes of the core and their frames in the result.
         spans: what the core holds, in seconds of the recording.
-        clarity: of the phonemes, mean probability.
+        clarity: of the phonemes, mean probability. overlap: of two people at once.
     """
 
     envelopes: Envelopes
@@ -52,6 +52,7 @@ class Frames:
     durations: list[int]
     spans: list[Span]
     clarity: float
+    overlap: float
 
 
 class Engine:
@@ -110,7 +111,7 @@ class Engine:
             stretched_f0(f0, positions),
             positions + first_frame,
             stretched(passing_weights(kinds, heard.quiet).astype(np.float64), positions).astype(np.float32),
-            cut, cut_durations, spans_of(kinds[core[0] : core[1]], first_frame + core[0]), heard.clarity,
+            cut, cut_durations, spans_of(kinds[core[0] : core[1]], first_frame + core[0]), heard.clarity, heard.overlap,
         )  # fmt: skip
 
     def _contour(self, heard: Hearing, as_felt: Tensor, as_wanted: Tensor) -> NDArray[np.float32]:

@@ -31,6 +31,7 @@ class Hearing:
         kinds: activity of each frame [T], index into ACTIVITIES.
         quiet: frames at least 40 dB below vowels [T], closures of plosives among them.
         clarity: probability of the phoneme that was recognised, mean over frames of speech; nan without speech.
+        overlap: probability that two people speak, likewise.
     """
 
     mel: Tensor
@@ -41,6 +42,7 @@ class Hearing:
     kinds: NDArray[np.int64]
     quiet: NDArray[np.bool_]
     clarity: float
+    overlap: float
 
     @property
     def durations(self) -> Tensor:
@@ -76,9 +78,10 @@ def hear(listener: Listener, waveform: NDArray[np.float32], level_db: float) -> 
     kinds = activity_of(heard.activity[0])
     spoken = np.isin(kinds, [ACTIVITIES.index(name) for name in SPOKEN])
     best = heard.phonemes[0].float().softmax(dim=-1).amax(dim=-1).numpy()
-    clarity = float(best[spoken].mean()) if spoken.any() else float("nan")
+    both = heard.activity[0].float().softmax(dim=-1)[:, ACTIVITIES.index("overlap")].numpy()
+    clarity, overlap = (float(x[spoken].mean()) if spoken.any() else float("nan") for x in (best, both))
     quiet = (loudness[0] < ENERGY_FLOOR).numpy()
-    return Hearing(mel, f0, sounds, content, energy, kinds, quiet, clarity)
+    return Hearing(mel, f0, sounds, content, energy, kinds, quiet, clarity, overlap)
 
 
 def _mean_per_token(values: Tensor, durations: Tensor, index: Tensor) -> Tensor:

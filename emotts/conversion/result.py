@@ -12,7 +12,7 @@ from emotts.emotion.spec import EmotionSpec
 from emotts.speech import Result
 
 UNCLEAR_BELOW = 0.55  # mean probability of the phonemes; speech in a language that was learnt lies above it
-OVERLAP_SHARE = 0.05  # of the speech
+TWO_ABOVE = 0.08  # mean probability of two people at once; of one it is about 0.02
 
 
 @dataclass
@@ -32,31 +32,27 @@ class Conversion(Result):
     strength: float = 1.0
 
 
-def doubts(source: SourceVoice, spans: Sequence[Span], clarity: float) -> list[str]:
+def doubts(source: SourceVoice, spans: Sequence[Span], clarity: float, overlap: float) -> list[str]:
     """Return what a user should know about a recording that was converted.
 
     Args:
         source: what was known of it beforehand.
         spans: of the whole recording.
-        clarity: mean probability of the phonemes over it.
+        clarity: mean probability of the phonemes over it. overlap: of two people at once.
     """
-    seconds = {
-        kind: sum(span.end_s - span.start_s for span in spans if span.kind == kind)
-        for kind in ("speech", "overlap", "other")
-    }
-    spoken = seconds["speech"] + seconds["overlap"]
+    others_s = sum(span.end_s - span.start_s for span in spans if span.kind == "other")
     found = []
     if clarity < UNCLEAR_BELOW:
         found.append(
             f"the phonemes are unclear (mean probability {clarity:.2f}): another language than English, or a poor recording; "
             "listen to the words of the result."
         )
-    if spoken and seconds["overlap"] > OVERLAP_SHARE * spoken:
+    if overlap > TWO_ABOVE:
         found.append(
-            f"{seconds['overlap']:.1f} s sound like two people at once; one voice is converted, convert speakers one by one."
+            f"it sounds like two people at once (mean probability {overlap:.2f}); one voice comes out: convert them one by one."
         )
-    if seconds["other"] > 0.0:
-        found.append(f"{seconds['other']:.1f} s are no speech (music, noise, laughter) and were left as they are.")
+    if others_s:
+        found.append(f"{others_s:.1f} s are no speech (music, noise, laughter) and were left as they are.")
     if source.speech_s < 1.0:
         found.append(f"only {source.speech_s:.1f} s of speech tell the voice and the feeling; more tells them better.")
     return found
@@ -70,13 +66,17 @@ class Report:
     emotion: EmotionSpec = field(default_factory=EmotionSpec)
     spans: list[Span] = field(default_factory=list)
     clarity: list[float] = field(default_factory=list)
+    overlap: list[float] = field(default_factory=list)
 
     def add(self, frames: Frames) -> None:
         self.spans = joined_spans([*self.spans, *frames.spans])
         if np.isfinite(frames.clarity):
             self.clarity.append(frames.clarity)
+            self.overlap.append(frames.overlap)
 
     @property
     def warnings(self) -> list[str]:
         assert self.source is not None
-        return doubts(self.source, self.spans, float(np.mean(self.clarity)) if self.clarity else 1.0)
+        if not self.clarity:
+            return doubts(self.source, self.spans, self.source.clarity, 0.0)
+        return doubts(self.source, self.spans, float(np.mean(self.clarity)), float(np.mean(self.overlap)))
