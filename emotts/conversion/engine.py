@@ -28,6 +28,8 @@ from emotts.text.symbols import is_pause
 from emotts.vocoder.baseline import Envelopes
 from emotts.vocoder.editing import Vocoder, take_apart
 
+# What is heard is less sure than what is written, so expectations differ less: F0 moves 13 % less than in synthesis.
+REACH = 1.15  # of the difference of two expectations that strength 1 takes
 RETIME_LIMITS = (0.5, 2.0)  # of the length of one phoneme, before speed
 
 
@@ -85,7 +87,7 @@ class Engine:
             register = _register(speaking.model, target)
         self.move = ContourMove(
             source.register, register, speaking.range_ratio(self.felt, self.wanted),
-            request.strength if self.felt != self.wanted else 0.0, request.keep_intonation, request.pitch / 12.0,
+            REACH * request.strength if self.felt != self.wanted else 0.0, request.keep_intonation, request.pitch / 12.0,
         )  # fmt: skip
         self._made = 0.0  # frames of the result before the next core, not rounded
 
