@@ -162,7 +162,8 @@ class EmoTTS(ConversionMethods):
 
     def provenance(self, text: str, request: Request) -> Provenance:
         """Return what a file with this speech says of how it was made."""
-        return of_request(request, text, [self.card], self.defaults)
+        found = of_request(request, text, [self.card], self.defaults)
+        return found if request.profile is None else replace(found, consent=request.profile.consent)
 
     def speak(self, text: str, request: Request) -> Iterator[Chunk]:
         """Yield the chunks of a checked request.

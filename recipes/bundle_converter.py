@@ -21,7 +21,7 @@ def main(config: DictConfig) -> None:
         loaded, trained[name] = load_checkpoint(folder)
         modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
     metadata = {
-        "acoustic": fingerprint(load_checkpoint(config.acoustic)[0]["acoustic"]),
+        "acoustic": fingerprint(load_checkpoint(config.acoustic_folder)[0]["acoustic"]),
         "name": "emotts-converter-en", "licence": "Apache-2.0", "training": trained,
         "data": "simulated emotion, recipes/simulate_corpus.py, and many voices, recipes/simulate_crowd.py",
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """Take the voice out of content: python recipes/erase_voice.py corpora='[runs/corpus,runs/crowd]' folder=runs/content/export.
 
-The speech encoder hears utterances of many voices; what tells them apart, on average over an utterance, is projected out of its content.
-Prints by how much frames change. Run it once, after recipes/train_content.py.
+The speech encoder hears utterances of many voices; what tells them apart, on average over an utterance, is projected out of its
+content. Prints by how much frames change. Run it once, after recipes/train_content.py.
 """
 
 from pathlib import Path

@@ -103,7 +103,7 @@ def export(trainer: Trainer[ContentBatch], config: DictConfig) -> None:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train_content")
 def main(config: DictConfig) -> None:
-    acoustic = load_checkpoint(config.acoustic)[0]["acoustic"]
+    acoustic = load_checkpoint(config.acoustic_folder)[0]["acoustic"]
     assert isinstance(acoustic, AcousticModel)
     text_encoder = acoustic.text_encoder.eval().requires_grad_(False)
     source = ContentSource(corpora(config, "train"), Mixing(**config.mixing), config.seed)

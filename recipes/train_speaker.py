@@ -160,7 +160,7 @@ def export(trainer: Trainer[VoiceBatch], config: DictConfig) -> None:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train_speaker")
 def main(config: DictConfig) -> None:
-    acoustic = load_checkpoint(config.acoustic)[0]["acoustic"]
+    acoustic = load_checkpoint(config.acoustic_folder)[0]["acoustic"]
     assert isinstance(acoustic, AcousticModel)
     acoustic.eval().requires_grad_(False)
     source = VoiceSource(config, "train", acoustic.voices.names)

@@ -29,7 +29,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "text file not UTF-8": (["--text-file", "latin1.txt"], ["'latin1.txt' is not UTF-8 (byte 3); save it as UTF-8"]),
     "binary text file": (["--text-file", "zeros.bin"], ["text has nothing speakable"]),
     "unknown voice": ([TEXT, "--voice", "maxx"], ["voice must be one of ada, max; got 'maxx'", 'Did you mean "max"?']),
-    "voice as a path": ([TEXT, "--voice", "../../etc/passwd"], ["voice '../../etc/passwd' is neither a voice nor a recording"]),
+    "voice as a path": (
+        [TEXT, "--voice", "../../etc/passwd"],
+        ["voice '../../etc/passwd' is neither a voice nor a recording"],
+    ),
     "unknown label": ([TEXT, "--emotion", "hapy:0.8"], ['got "hapy" at position 1', 'Did you mean "happy"?']),
     "intensity too high": ([TEXT, "--emotion", "happy:2"], ["position 7", "from 0 to 1.5; got 2"]),
     "empty emotion": ([TEXT, "--emotion", ""], ["position 1: expected a label; got the end"]),

@@ -41,7 +41,9 @@ def test_no_strength_changes_nothing_but_the_register() -> None:
 def test_strength_is_continuous_and_goes_all_the_way_to_the_models_difference() -> None:
     f0, felt, wanted = contours()
     register, voiced = float(np.log2(150.0)), f0 > 0
-    moved = [np.log2(ContourMove(register, register, 1.0, strength=s)(f0, felt, wanted)[voiced]) for s in (0.0, 0.5, 1.0)]
+    moved = [
+        np.log2(ContourMove(register, register, 1.0, strength=s)(f0, felt, wanted)[voiced]) for s in (0.0, 0.5, 1.0)
+    ]
     assert np.allclose(moved[2] - moved[0], (wanted - felt)[voiced], atol=1e-5)
     assert np.allclose(moved[1], 0.5 * (moved[0] + moved[2]), atol=1e-5)
 
@@ -134,7 +136,11 @@ def test_a_stream_waits_at_most_400_ms_and_a_file_hears_more() -> None:
 def test_a_refused_label_is_taken_away_and_weights_add_up_to_one() -> None:
     feeling = feeling_of(EmotionSpec("happy", away=(("angry", 0.5),)))
     assert sum(weight for weight, _ in feeling.parts) == pytest.approx(1.0)
-    assert [(weight, spec.label) for weight, spec in feeling.parts] == [(1.0, "happy"), (0.5, "neutral"), (-0.5, "angry")]
+    assert [(weight, spec.label) for weight, spec in feeling.parts] == [
+        (1.0, "happy"),
+        (0.5, "neutral"),
+        (-0.5, "angry"),
+    ]
 
 
 def test_moving_one_dimension_keeps_the_others_where_they_were_heard() -> None:

@@ -89,7 +89,9 @@ def test_strength_0_is_the_same_as_nothing_asked_and_more_moves_further(
 def test_the_voice_rises_and_gets_louder_when_excited_and_falls_when_sad(
     tts: EmoTTS, spoken: Path, unchanged: Conversion
 ) -> None:
-    excited, sad = (tts.convert(spoken, emotion=x, source_emotion="neutral", seed=1).waveform for x in ("excited", "sad"))
+    excited, sad = (
+        tts.convert(spoken, emotion=x, source_emotion="neutral", seed=1).waveform for x in ("excited", "sad")
+    )
     register = mean_log_f0(unchanged.waveform)
     assert mean_log_f0(excited) - register > 2.0 / 12.0
     assert mean_log_f0(sad) - register < -1.0 / 12.0

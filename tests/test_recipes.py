@@ -80,6 +80,53 @@ def test_the_judge_hears_the_model_in_training_and_the_best_one_stays(corpus: Pa
     assert (tmp_path / "run" / "samples" / "happy.wav").stat().st_size > 1_000
 
 
+def test_a_converter_is_trained_for_an_acoustic_model_and_belongs_to_it(
+    corpus: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emotts.checkpoint import load_checkpoint
+    from emotts.content.speech_encoder import SpeechEncoder
+
+    content, speaker, both = (tmp_path / name for name in ("content", "speaker", "converter"))
+    few = ("schedule.decay_steps=0", "max_frames=128", "precision=fp32", "device=cpu", f"corpora=[{corpus}]",
+           f"acoustic_folder={tiny_checkpoint}")  # fmt: skip
+
+    def train_content(output: Path, steps: int) -> None:
+        run("train_content", *few, f"output={output}", f"schedule.max_steps={steps}", "mixing.nonspeech_clips=5",
+            "speech_encoder.content=64", "speech_encoder.channels=32", "speech_encoder.layout=c")  # fmt: skip
+
+    train_content(tmp_path / "broken", 1)
+    train_content(tmp_path / "broken", 3)
+    train_content(content, 3)
+    states = [torch.load(folder / "state.pt", weights_only=True)["model"] for folder in (tmp_path / "broken", content)]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    before = load_checkpoint(content / "export")[0]["speech_encoder"]
+    assert isinstance(before, SpeechEncoder) and torch.equal(before.kept, torch.eye(64))
+    run("erase_voice", f"corpora=[{corpus}]", f"folder={content}/export", "rank=1", "n_frames=200")
+    after = load_checkpoint(content / "export")[0]["speech_encoder"]
+    assert isinstance(after, SpeechEncoder)
+    assert torch.linalg.matrix_rank(after.kept.double(), rtol=1e-5) == 63
+
+    run("train_speaker", *few, f"output={speaker}", "schedule.max_steps=2", "valid_split=valid",
+        "reference_voice.encoder.speaker=8", "reference_voice.encoder.channels=32", "reference_voice.encoder.layout=c",
+        "reference_voice.adapter.trunk=64", "reference_voice.adapter.channels=32", "reference_voice.adapter.layout=c")  # fmt: skip
+    run("bundle_converter", f"content_folder={content}/export", f"speaker_folder={speaker}/export", f"output={both}",
+        f"acoustic_folder={tiny_checkpoint}")  # fmt: skip
+    with pytest.raises(ValueError, match="of another acoustic model"):
+        _ = EmoTTS.from_pretrained(tiny_checkpoint).converter.listener
+    monkeypatch.setenv("EMOTTS_CONVERTER", str(both))
+    assert EmoTTS.from_pretrained(tiny_checkpoint).converter.listener.model.reach == 2
+
+
+def test_corpora_are_joined_by_links(corpus: Path, tmp_path: Path) -> None:
+    from emotts.data.dataset import Corpus
+    from emotts.data.manifest import read_manifest
+
+    run("join_corpora", str(tmp_path / "joined"), str(corpus))
+    rows = read_manifest(tmp_path / "joined" / "manifest.jsonl")
+    assert len(rows) == 12 and all((tmp_path / "joined" / row.features).is_file() for row in rows)
+    assert len(Corpus(tmp_path / "joined", "train", ["a", "b"])) == 8
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf").glob("*.yaml")))
 def test_every_configuration_composes_and_its_targets_exist(name: str) -> None:
     from hydra import compose, initialize_config_dir

@@ -42,10 +42,4 @@ def _origin(voice: str | None, profile: "VoiceProfile | None") -> tuple[list[Pat
     from emotts.speaker.profile import SUFFIX
 
     is_recording = Path(voice).is_file() and Path(voice).suffix != SUFFIX
-    return ([Path(voice)], None) if is_recording else ([], kept_consent(profile))
-
-
-def kept_consent(profile: "VoiceProfile") -> str | None:
-    """Return what was said of consent when a voice was kept; None where models spoke its recordings."""
-    said = profile.facts.get(CONSENT, "not stated")
-    return said if said in ("stated", None) else "not stated"
+    return ([Path(voice)], None) if is_recording else ([], profile.consent)

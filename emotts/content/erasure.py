@@ -1,4 +1,4 @@
-"""Taking the voice out of content: what was heard of many voices comes in, a projection that a linear reader cannot see past goes out.
+"""Taking the voice out of content: what was heard of many voices comes in, a projection that hides who spoke goes out.
 
 Of the directions in which the means of voices differ, those that differ most for how much content itself varies there are taken
 out, by the smallest change of the frames: Belrose et al., "LEACE: perfect linear concept erasure in closed form" (2023), arXiv

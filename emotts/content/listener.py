@@ -34,8 +34,18 @@ class Listener:
         if audio.ndim != 1 or len(audio) < SPEC.hop_length or not np.isfinite(audio).all() or not audio.any():
             raise ValueError(f"a recording must be [L] finite samples that are not all zero; got {list(audio.shape)}.")
         gain = 10.0 ** ((LEVEL_DB - speech_level_db(audio)) / 20.0)
-        mel = self.log_mel(torch.from_numpy(audio * np.float32(gain))[None])
-        return self.hear_mel(mel[:, : len(audio) // SPEC.hop_length])
+        return self.hear_mel(self._mel(torch.from_numpy(audio * np.float32(gain))[None]))
+
+    def _mel(self, audio: Tensor) -> Tensor:
+        """Return the mel [1, T, M] of audio [1, L], piece by piece: a transform of all of it would fill the memory."""
+        hop, n_frames = SPEC.hop_length, audio.shape[1] // SPEC.hop_length
+        around = SPEC.n_fft // (2 * hop)  # frames that a window looks back and ahead
+        parts = []
+        for start in range(0, n_frames, PIECE):
+            first = max(0, start - around)
+            piece = self.log_mel(audio[:, first * hop : (start + PIECE + around) * hop])
+            parts.append(piece[:, start - first :][:, : min(PIECE, n_frames - start)])
+        return torch.cat(parts, dim=1)
 
     @torch.inference_mode()
     def hear_mel(self, mel: Tensor) -> Heard:

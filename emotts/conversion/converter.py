@@ -290,8 +290,10 @@ class Converter:
 
         Args:
             request: checked. source: the path or the samples that were converted.
-            consent: "stated" or "not stated" where a person's voice is in it.
+            consent: "stated" or "not stated" where a person's voice is in it; None takes what the wanted voice says of it.
         """
+        if consent is None and request.profile is not None:
+            consent = request.profile.consent
         plain = replace(request, moved=(), profile=None)  # the profile is told by its name, which is that of the voice
         models = (self.card, ModelCard("converter", FORMAT_VERSION, manifest_sha256(bundled_converter())))
         settings = settings_of(plain, {**DEFAULTS, "moved": (), "source_neutral": ()}) | dict(request.moved)

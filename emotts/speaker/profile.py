@@ -44,6 +44,12 @@ class VoiceProfile:
     mean_log_f0: float
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def consent(self) -> str | None:
+        """What was said of the speaker's consent: "stated", "not stated", or None where models spoke the recordings."""
+        said = self.facts.get("consent", "not stated")
+        return said if said in ("stated", None) else "not stated"
+
     def to_speaker(self, adapter: TimbreAdapter | None) -> Speaker:
         """Return the voice with B = 1."""
         register = torch.tensor([self.mean_log_f0])
