@@ -14,7 +14,7 @@ from emotts.conversion.activity import Span, activity_of, joined_spans, passing_
 from emotts.conversion.contour import ContourMove, stretched, stretched_f0
 from emotts.conversion.feeling import feeling_of, moved_along
 from emotts.conversion.reading import check_samples, chunks_of, resampled
-from emotts.conversion.windows import FILE, STREAM, Shape, windows_of
+from emotts.conversion.windows import FILE, PEAK, STREAM, Limiter, Shape, windows_of
 from emotts.emotion.spec import EmotionSpec
 from emotts.prosody import F0_MAX, F0_MIN
 
@@ -131,6 +131,27 @@ def test_windows_cover_every_frame_once_whatever_the_chunks(
 def test_a_stream_waits_at_most_400_ms_and_a_file_hears_more() -> None:
     assert STREAM.latency_s <= 0.4
     assert FILE.before > STREAM.before and FILE.after > STREAM.after
+
+
+@pytest.mark.parametrize("sizes", [[40], [1, 2, 5], [7]])
+def test_the_limiter_turns_down_without_bending_and_does_not_depend_on_the_grouping(sizes: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    loudness = np.repeat(np.concatenate([np.full(10, 0.2), np.full(12, 1.8), np.full(18, 0.1)]), 256)
+    audio = (loudness * np.sin(np.arange(40 * 256) * 0.05 + rng.uniform())).astype(np.float32)
+    whole = Limiter()
+    expected = np.concatenate([whole.push(audio), whole.finish()])
+    grouped, parts, at = Limiter(), [], 0
+    while at < len(audio):
+        size = 256 * sizes[len(parts) % len(sizes)]
+        parts.append(grouped.push(audio[at : at + size]))
+        at += size
+    found = np.concatenate([*parts, grouped.finish()])
+    assert np.array_equal(found, expected) and len(found) == len(audio)
+    assert np.abs(found).max() <= PEAK + 1e-6
+    assert np.array_equal(found[: 9 * 256], audio[: 9 * 256])  # before the loud part nothing changes
+    assert np.array_equal(found[-256:], audio[-256:])  # and long after it
+    clear = np.abs(audio) > 0.01
+    assert np.abs(np.diff(found[clear] / audio[clear])).max() < 0.05  # a gain that moves slowly: no corners
 
 
 def test_a_refused_label_is_taken_away_and_weights_add_up_to_one() -> None:

@@ -36,7 +36,7 @@ from emotts.request import unknown_voice
 from emotts.resolve import Resolver
 from emotts.speaker.known import Speaker
 from emotts.speaker.profile import SUFFIX, VoiceProfile, kept_voices, load_profile, voices_folder
-from emotts.speech import Chunk, soften
+from emotts.speech import Chunk
 from emotts.vocoder.editing import Vocoder
 
 if TYPE_CHECKING:
@@ -329,12 +329,12 @@ class Converter:
             rest = samples if frames is not None else samples[: max(0, counted.length - made)]
             made += len(rest)
             if len(rest):
-                yield soften(rest)
+                yield rest
 
 
 def _chunk(samples: Wave, frames: Frames | None) -> Chunk:
     if frames is None:
         empty = np.zeros(0, np.float32)
-        return Chunk(soften(samples), "", [], [], empty, np.zeros((0, SPEC.n_mels), np.float32))
+        return Chunk(samples, "", [], [], empty, np.zeros((0, SPEC.n_mels), np.float32))
     mel = np.zeros((0, SPEC.n_mels), np.float32)
-    return Chunk(soften(samples), "", frames.tokens, frames.durations, frames.f0, mel)
+    return Chunk(samples, "", frames.tokens, frames.durations, frames.f0, mel)

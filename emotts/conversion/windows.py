@@ -18,6 +18,7 @@ from emotts.vocoder.editing import REACH, EnvelopeStream, Vocoder
 
 Wave = NDArray[np.float32]
 HOP = SPEC.hop_length
+PEAK, RELEASE = 0.97, 0.03  # of full scale; how much gain comes back per block of 11 ms
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Shape:
     def latency_s(self) -> float:
         """From a sample to the moment at which what became of it is certain, processing not counted."""
         half_window = SPEC.n_fft // 2 / SPEC.sample_rate
-        return (self.core + self.after + REACH) / SPEC.frame_rate + half_window
+        return (self.core + self.after + REACH + 1) / SPEC.frame_rate + half_window  # 1: the limiter's
 
 
 FILE = Shape(core=1_000, before=150, after=150)
@@ -69,25 +70,62 @@ def windows_of(chunks: Iterable[Wave], shape: Shape) -> Iterator[Window]:
         yield Window(buffer, first, (done - first, last - first))
 
 
+class Limiter:
+    """Turns loud blocks down in time, so that nothing exceeds PEAK; what is quieter passes unchanged.
+
+    A block's gain is known when the next block is: samples come one block late. Gain falls within a block and rises by RELEASE.
+    """
+
+    def __init__(self) -> None:
+        self._held = np.zeros(0, np.float32)  # the block that waits
+        self._edge, self._needed = 1.0, 1.0  # gain at its beginning, and what it needs
+
+    def push(self, samples: Wave) -> Wave:
+        """Take whole blocks [n * hop]; return those whose gain is certain."""
+        made = []
+        for block in samples.reshape(-1, HOP):
+            needed = min(1.0, PEAK / max(float(np.abs(block).max()), 1e-9))
+            if len(self._held):
+                made.append(self._release(min(self._needed, needed)))
+            else:
+                self._edge = needed
+            self._held, self._needed = block.copy(), needed
+        return np.concatenate(made) if made else np.zeros(0, np.float32)
+
+    def finish(self) -> Wave:
+        """Return the last block."""
+        return self._release(self._needed) if len(self._held) else self._held
+
+    def _release(self, most: float) -> Wave:
+        """Give out the waiting block, its gain moving to at most `most` at its end."""
+        end = min(most, self._edge + RELEASE)
+        gain = np.linspace(self._edge, end, HOP, endpoint=False, dtype=np.float32)
+        self._edge = end
+        return self._held * gain
+
+
 class Mixer:
     """Speaks frames and mixes in the recording where it passes; the samples joined do not depend on how frames were grouped."""
 
     def __init__(self, vocoder: Vocoder, generator: torch.Generator) -> None:
         self._voice = EnvelopeStream(vocoder, generator)
+        self._limiter = Limiter()
         self._original = np.zeros(0, np.float32)
         self._weight = np.zeros(0, np.float32)
 
     def push(self, frames: Frames, window: Window) -> Wave:
-        """Return the samples that are now certain, those of all frames but the last REACH."""
+        """Return the samples that are now certain, those of all frames but the last REACH and one."""
         starts = np.rint((frames.positions - window.first_frame) * HOP).astype(np.int64)
         places = np.clip(starts[:, None] + np.arange(HOP), 0, len(window.samples) - 1)
         self._original = np.concatenate([self._original, window.samples[places].ravel()])
         self._weight = np.concatenate([self._weight, frames.passing])
-        return self._mixed(self._voice.push(frames.envelopes, torch.from_numpy(frames.f0)[None]).cpu().numpy())
+        spoken = self._voice.push(frames.envelopes, torch.from_numpy(frames.f0)[None]).cpu().numpy()
+        return self._mixed(self._limiter.push(spoken))
 
     def finish(self) -> Wave:
         """Return the rest."""
-        return self._mixed(self._voice.finish().cpu().numpy())
+        spoken = self._limiter.push(self._voice.finish().cpu().numpy())
+        return self._mixed(np.concatenate([spoken, self._limiter.finish()]))
 
     def _mixed(self, spoken: Wave) -> Wave:
         n = len(spoken) // HOP
