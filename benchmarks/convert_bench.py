@@ -204,10 +204,10 @@ class Bench:
         """Return where the words of a text begin and end in a clip, in seconds: [2 W]."""
 
         def find() -> list[float]:
-            from emotts.content.segments import align_tokens
+            from emotts.content.segments import fit_tokens
 
             tokens = phonemize(text)
-            return word_borders(tokens, align_tokens(self.listener.hear(clip.waveform), tokens))
+            return word_borders(tokens, fit_tokens(self.listener.hear(clip.waveform), tokens).durations)
 
         return list(self.store.keep(f"{clip.key}/borders/{self.hearing}/{text}", find))
 

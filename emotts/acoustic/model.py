@@ -128,13 +128,6 @@ class AcousticModel(nn.Module):
         prior, _ = self.prosody.prior(content, self.prosody.condition(speaker, emotion), condition.mask)
         return self.prosody.denormalise(prior.float())
 
-    @torch.inference_mode()
-    def mean_mel(self, condition: Condition, prosody: Prosody) -> Tensor:
-        """Return the mel [B, T, M] (natural log magnitudes) that the trunk expects of a reading, without the flow."""
-        frame_mask = lengths_to_mask(prosody.lengths, prosody.f0.shape[1])
-        prior = self._trunk(condition, None, prosody, frame_mask)[1].float()
-        return (prior * self.mel_std + self.mel_mean) * frame_mask[:, :, None]
-
     def _trunk(
         self, condition: Condition, keep: Keep | None, prosody: Prosody, frame_mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -25,7 +25,7 @@ BEGIN_WEIGHT = (
 )
 LEAST_FRAMES, LEAST_PAUSE = 2, 4  # of what is recognised; a shorter silence is the closure of a plosive
 NEAR_WEIGHT = 0.5  # how much of the posterior of a near phone counts for the one that was asked for
-LOWEST_FIT = 0.38  # below this the text is another one; benchmarks/align.py tells right and wrong texts apart by it
+LOWEST_FIT = 0.33  # below this the text is another one; benchmarks/align.py tells right and wrong texts apart by it
 LEFT_OUT, UNLIKELY = (
     0.1,
     1e-3,

@@ -3,7 +3,8 @@
 The acoustic model says what was heard twice, as it is felt and as it should feel; the difference of the two, in envelopes and F0,
 moves the recording's own. So what the model does not know of a voice stays: at strength 0 nothing is left but copy synthesis.
 It is the difference of two predictions at the same point that edits, as in FlowEdit (Kulikov et al. 2024, arXiv 2412.08629), here
-between conditional means. For another voice the model speaks, and the recording adds what it has beyond the model's idea of it.
+between the ends of two flows without noise. For another voice the model speaks, and the recording adds what it has beyond the
+model's idea of it.
 """
 
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ class Engine:
         condition = self.speaking.condition(heard.content, speaker)
         own_f0 = torch.from_numpy(f0)[None]
         mel = self.speaking.mel(condition, feeling, heard.durations, own_f0, energy)
-        return take_apart(self.vocoder, mel, own_f0, is_corrected=self.target is not None)
+        return take_apart(self.vocoder, mel, own_f0)
 
     def _positions(
         self, heard: Hearing, as_felt: Tensor, as_wanted: Tensor, core: tuple[int, int]

@@ -16,13 +16,12 @@ REACH = 4  # frames on either side whose source or window reaches into a frame's
 
 
 @torch.inference_mode()
-def take_apart(vocoder: Vocoder, mel: Tensor, f0: Tensor, is_corrected: bool = True) -> Envelopes:
+def take_apart(vocoder: Vocoder, mel: Tensor, f0: Tensor) -> Envelopes:
     """Return the envelopes that the vocoder reads off a mel, on the device of the mel.
 
     Args:
         mel: natural-log mel magnitudes [B, T, M].
         f0: Hz [B, T], 0 where unvoiced.
-        is_corrected: with the corrections of a trained vocoder, which belong to mels of recordings, not to differences of mels.
     """
     origin, place = mel.device, vocoder.renderer.window.device
     mel, f0 = mel.to(place), f0.to(place)
@@ -30,7 +29,7 @@ def take_apart(vocoder: Vocoder, mel: Tensor, f0: Tensor, is_corrected: bool = T
         torch.zeros(len(mel), dtype=torch.int64, device=place), torch.zeros(len(mel), dtype=torch.float64, device=place)
     )
     found = vocoder.estimator(mel.float(), vocoder.source(f0, state))
-    if is_corrected and isinstance(vocoder, HarmonicNoiseGenerator):
+    if isinstance(vocoder, HarmonicNoiseGenerator):
         correction = vocoder.predict_correction(mel, f0, torch.ones_like(f0, dtype=torch.bool)).float()
         harmonic, noise = correction.chunk(2, dim=-1)
         found = Envelopes(found.harmonic + harmonic, found.noise + noise)
