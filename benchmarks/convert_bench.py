@@ -21,6 +21,7 @@ from speak_systems import ROOT, digest_files
 from emotts import EmoTTS
 from emotts.audio import SPEC, LogMel, load_audio
 from emotts.emotion.labels import LABELS
+from emotts.emotion.spec import EmotionSpec
 from emotts.judges import bundled_judge, load_judge
 from emotts.pipeline import bundled_checkpoint
 from emotts.reference import neutral_speech
@@ -107,6 +108,10 @@ class Bench:
     def still(self, source: Source) -> Clip:
         """Return the recording converted with strength 0, where the emotion that is asked makes no difference."""
         return self.convert(source, emotion="happy", strength=0.0)
+
+    def is_taken_for_neutral(self, source: Source) -> bool:
+        """Say whether a conversion that is told nothing of the source takes it for neutral."""
+        return self.tts.converter.emotion_of(self.load(source).waveform) == EmotionSpec()
 
     def say(self, text: str, voice: str, emotion: str) -> Clip:
         """Return what synthesis says: the model's own way of moving a text."""

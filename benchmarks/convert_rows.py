@@ -25,7 +25,7 @@ def emotion(bench: Bench, data: Recordings) -> list[Row]:
     """The speaker stays, the emotion is asked: words, voice, what the judge hears, and quality."""
     limits = data.limits
     errors, likeness, loss, labels = [], [], [], []
-    taken = [bench.still(source).source_emotion == "neutral" for _, source in data.pairs("neutral")]
+    taken = [bench.is_taken_for_neutral(source) for _, source in data.pairs("neutral")]
     for _, source, label in asked(data, data.labels_per_source):
         before, still, after = bench.load(source), bench.still(source), bench.convert(source, emotion=label)
         errors.append(bench.word_change(source, after))

@@ -55,11 +55,11 @@ def bundled_converter() -> Path:
     )
 
 
-def check_belongs(acoustic: nn.Module, content: int, speaker: int, folder: str | Path | None = None) -> None:
+def check_belongs(acoustic: str, content: int, speaker: int, folder: str | Path | None = None) -> None:
     """See that the converter was trained for this acoustic model.
 
     Args:
-        acoustic: the whole acoustic model. content, speaker: widths of its content and its speaker embeddings.
+        acoustic: fingerprint of the whole acoustic model. content, speaker: widths of its content and its speaker embeddings.
 
     Raises:
         ValueError: it was made for another one of other widths.
@@ -74,7 +74,7 @@ def check_belongs(acoustic: nn.Module, content: int, speaker: int, folder: str |
             f"this one {content} and {speaker}; {remedy}, and name it by EMOTTS_CONVERTER."
         )
     known = _loaded(place, "cpu")[1].get("acoustic")
-    if known is not None and known != fingerprint(acoustic):
+    if known is not None and known != acoustic:
         warnings.warn(f"the converter was trained with other weights of the acoustic model; {remedy}.", stacklevel=2)
 
 

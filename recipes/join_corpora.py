@@ -22,6 +22,8 @@ def main() -> None:
         link = arguments.output / folder.name
         if not link.is_symlink():
             link.symlink_to(os.path.relpath(folder, arguments.output), target_is_directory=True)
+        if link.resolve() != folder.resolve():
+            parser.error(f"{link} leads to {link.resolve()}, not to {folder}; two corpora need two names.")
         rows += [
             replace(row, audio=f"{folder.name}/{row.audio}", features=f"{folder.name}/{row.features}")
             for row in read_manifest(folder / "manifest.jsonl")

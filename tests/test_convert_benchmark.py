@@ -202,6 +202,9 @@ class Silent:
     def convert(self, source: data.Source, target: object = None, **options: object) -> store.Clip:
         return self.load(source)
 
+    def is_taken_for_neutral(self, source: data.Source) -> bool:
+        return False
+
     def told(self, speaker: data.Speaker) -> tuple[store.Clip, ...]:
         return ()
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from emotts.provenance import is_of_person
+
 CONSENT_LINE = (
     "The voice in this recording belongs to a person: convert it only with their consent, and say that the result is synthetic "
     "(--i-have-consent silences this line)."
@@ -28,18 +30,3 @@ def consent_line(recordings: Sequence[str | Path], has_consent: bool, kept_voice
         return "stated"
     say(CONSENT_LINE)
     return "not stated"
-
-
-def is_of_person(path: str | Path) -> bool:
-    """Say whether a recording has to be taken for that of a person.
-
-    It is one unless it says that a model spoke it; what was converted from a person's voice still belongs to the person.
-    A file that cannot be read counts as one too: reading it later tells why.
-    """
-    from emotts.provenance import read_provenance
-
-    try:
-        found = read_provenance(path)
-    except (ValueError, OSError):
-        return True
-    return found is None or found.consent is not None

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotts.cli.consent import consent_line, is_of_person
+from emotts.cli.consent import consent_line
+from emotts.provenance import is_of_person
 
 if TYPE_CHECKING:
     from emotts.speaker.profile import VoiceProfile

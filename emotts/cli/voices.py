@@ -103,7 +103,7 @@ def _row_of(name: str) -> dict[str, Any]:
 
     try:
         facts = load_profile(voices_folder() / f"{name}{SUFFIX}").facts
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return asdict(VoiceCard(name, teacher=KEPT, description=f"cannot be read: {error}"))
     description = f"{facts.get('seconds', 0):g} s of speech in {facts.get('recordings', '?')} recordings"
     if facts.get("consent"):
@@ -158,7 +158,7 @@ def similarity_of(tts: "EmoTTS", profile: "VoiceProfile", recordings: list[str])
     if find_spec("resemblyzer") is None:
         return None
     from emotts.cli.recordings import read_pieces
-    from emotts.conversion.converter import REFERENCE_S
+    from emotts.conversion.voices import REFERENCE_S
     from emotts.loop.conversion import similarity_to
     from emotts.metrics.speaker import load_speaker_encoder
 

@@ -31,8 +31,10 @@ class Listener:
             ValueError: the waveform is empty, silent or not finite.
         """
         audio = resample(np.asarray(waveform, np.float32), sample_rate, SPEC.sample_rate)
-        if audio.ndim != 1 or len(audio) < SPEC.hop_length or not np.isfinite(audio).all() or not audio.any():
-            raise ValueError(f"a recording must be [L] finite samples that are not all zero; got {list(audio.shape)}.")
+        if audio.ndim != 1 or len(audio) <= SPEC.n_fft // 2 or not np.isfinite(audio).all() or not audio.any():
+            raise ValueError(
+                f"a recording must be [L] finite samples, more than 21 ms and not all zero; got {list(audio.shape)}."
+            )
         gain = 10.0 ** ((LEVEL_DB - speech_level_db(audio)) / 20.0)
         return self.hear_mel(self._mel(torch.from_numpy(audio * np.float32(gain))[None]))
 

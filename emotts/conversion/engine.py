@@ -90,6 +90,7 @@ class Engine:
             source.register, register, speaking.range_ratio(self.felt, self.wanted),
             REACH * request.strength if self.felt != self.wanted else 0.0, request.keep_intonation, request.pitch / 12.0,
         )  # fmt: skip
+        self._offset = None if target is None else self._voice_offset(source.heard)
         self._made = 0.0  # frames of the result before the next core, not rounded
 
     @torch.inference_mode()
@@ -137,13 +138,22 @@ class Engine:
         plain = self._spoken(heard, self.target, self.felt, new_f0, heard.energy)
         texture = _sum(own, (-1.0, felt))
         gain = self.target_gain + (self.source.level_db - LEVEL_DB) * NEPERS_PER_DB
-        spoken = torch.from_numpy(heard.is_spoken)
-        parts = [(1.0, plain), (1.0, _without_mean(texture, spoken))]
+        parts = [(1.0, plain), (1.0, texture)]
+        if self._offset is not None:
+            parts.append((-1.0, self._offset))
         if strength:
             wanted = self._spoken(heard, self.target, self.wanted, new_f0, heard.energy + louder)
             parts += [(strength, wanted), (-strength, plain)]
         total = _sum(*parts)
         return Envelopes(total.harmonic + gain, total.noise + gain)
+
+    @torch.inference_mode()
+    def _voice_offset(self, heard: Hearing) -> Envelopes:
+        """Return what the recording has beyond the model's idea of it on average [1, 1, M]: the speaker's, and the channel's."""
+        own = take_apart(self.vocoder, heard.mel, torch.from_numpy(heard.f0)[None])
+        texture = _sum(own, (-1.0, self._spoken(heard, self.source.speaker, self.felt, heard.f0, heard.energy)))
+        spoken = torch.from_numpy(heard.is_spoken)
+        return Envelopes(*(x[:, spoken].mean(dim=1, keepdim=True) for x in (texture.harmonic, texture.noise)))
 
     def _spoken(
         self, heard: Hearing, speaker: Speaker | int, feeling: Feeling, f0: NDArray[np.float32], energy: Tensor
@@ -181,13 +191,6 @@ def _sum(first: Envelopes | tuple[float, Envelopes], *others: tuple[float, Envel
     for factor, part in others:
         harmonic, noise = harmonic + factor * part.harmonic, noise + factor * part.noise
     return Envelopes(harmonic, noise)
-
-
-def _without_mean(envelopes: Envelopes, spoken: Tensor) -> Envelopes:
-    """Take from envelopes [1, T, M] their mean over the spoken frames [T]: what is the speaker's and the channel's."""
-    if not bool(spoken.any()):
-        return envelopes
-    return Envelopes(*(x - x[:, spoken].mean(dim=1, keepdim=True) for x in (envelopes.harmonic, envelopes.noise)))
 
 
 def _read(values: Tensor, positions: NDArray[np.float64]) -> Tensor:

@@ -58,9 +58,10 @@ def wanted_emotion(felt: EmotionSpec, asked: EmotionSpec | None, moved: dict[str
         asked.away and asked.label == "neutral" and not asked.dimensions
     ):  # "-angry" alone: the recording's own, less anger
         refused = {name for name, _ in asked.away}
-        own = [(name, weight) for name, weight in felt.weights if name not in refused]
-        if len(own) > 1:
-            return replace(felt, label=None, mixture=tuple(own), away=asked.away)
-        label, intensity = own[0] if own else ("neutral", 1.0)
-        return EmotionSpec(label, intensity, away=asked.away)
+        own = tuple((name, weight) for name, weight in felt.weights if name not in refused)
+        if not own and not felt.dimensions:
+            return EmotionSpec(away=asked.away)
+        if len(own) == 1:
+            return replace(felt, label=own[0][0], intensity=own[0][1], mixture=(), away=asked.away)
+        return replace(felt, label=None, intensity=1.0, mixture=own, away=asked.away)
     return asked

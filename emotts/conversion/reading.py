@@ -1,8 +1,8 @@
 """Recordings as chunks at 24 kHz: a path or samples of any rate come in, mono float32 chunks go out, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ def check_samples(samples: np.ndarray, sample_rate: int | None) -> tuple[Wave, i
             f"sample_rate must come with samples and lie in [{RATES[0]}, {RATES[1]}] Hz; got {sample_rate}."
         )
     array = np.atleast_2d(np.asarray(samples))
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 4:
+        raise ValueError(f"samples must be floats in [-1, 1] or PCM integers of at most 32 bits; got {array.dtype}.")
     if array.ndim != 2 or array.dtype.kind not in "fiu" or not array.size:
         raise ValueError(f"samples must be [L] or [channels, L] numbers; got {np.shape(samples)} of {array.dtype}.")
     if array.shape[0] > array.shape[1]:
@@ -72,9 +74,8 @@ def _of_file(path: Path) -> Iterator[Wave]:
         )
     try:
         with soundfile.SoundFile(str(path)) as file:
-            blocks = file.blocks(int(BLOCK_S * file.samplerate), dtype="float32", always_2d=True)
-            mono = (check_samples(block.mean(axis=1), file.samplerate)[0] for block in blocks if len(block))
-            yield from resampled(mono, file.samplerate)
+            rate = file.samplerate
+            yield from resampled((check_samples(block.mean(axis=1), rate)[0] for block in _blocks(file)), rate)
     except soundfile.LibsndfileError as error:
         raise ValueError(
             f"{path.name} is not audio that libsndfile can read ({error}); convert it to wav or flac."
@@ -93,8 +94,8 @@ class Counted:
             yield chunk
 
 
-def beginning_of(chunks: Iterator[Wave], seconds: float) -> tuple[Wave, Iterator[Wave]]:
-    """Return the first seconds of chunks, and all of them."""
+def take(chunks: Iterator[Wave], seconds: float) -> Wave:
+    """Take chunks at 24 kHz until they last so long, or there are no more; empty then."""
     parts: list[Wave] = []
     n = 0
     while n < seconds * SPEC.sample_rate:
@@ -103,6 +104,10 @@ def beginning_of(chunks: Iterator[Wave], seconds: float) -> tuple[Wave, Iterator
             break
         parts.append(chunk)
         n += len(chunk)
-    if not n:
-        raise ValueError("the recording is empty; give one in which somebody speaks.")
-    return np.concatenate(parts)[: int(seconds * SPEC.sample_rate)], chain(parts, chunks)
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _blocks(file: Any) -> Iterator[np.ndarray]:
+    """Read blocks [n, channels] until nothing comes: a truncated file holds less than its header says."""
+    while len(block := file.read(int(BLOCK_S * file.samplerate), dtype="float32", always_2d=True)):
+        yield block

@@ -11,7 +11,9 @@ from emotts.conversion.speaker import SourceVoice
 from emotts.emotion.spec import EmotionSpec
 from emotts.speech import Result
 
-UNCLEAR_BELOW = 0.55  # mean probability of the phonemes; speech in a language that was learnt lies above it
+UNCLEAR_BELOW = (
+    0.6  # mean probability of the phonemes; English of any voice lies above it, other languages mostly below
+)
 TWO_ABOVE = 0.08  # mean probability of two people at once; of one it is about 0.02
 
 

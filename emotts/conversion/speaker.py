@@ -1,7 +1,7 @@
 """Who speaks in a recording, how, and how loud: what a conversion knows of the whole before it hears the parts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -33,9 +33,14 @@ SENTENCES = (  # in which the model is asked how high and how wide an emotion sp
 FLOW_STEPS = 2  # without noise; the flow knows what emotion does to the peaks, which the prior smooths over
 NARROWEST, WIDEST = 0.4, 2.2  # of the range ratio
 LEAST_SPEECH_S = 0.25
+SHORTEST = 4 * SPEC.hop_length  # samples; the front end needs some
 LEAST_CLARITY = 0.3  # mean probability of the phonemes; music and noise lie below it
 RIDGE = 400.0  # frames' worth of doubt about what the residual owes to content
 CONSTANT_RIDGE = 20.0  # frames' worth of doubt about its mean
+
+
+class NoSpeechError(ValueError):
+    """Nobody speaks in a recording, or in a part of it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class SourceVoice:
         emotion: how the recording feels.
         level_db: of the speech, dB of full scale.
         clarity: how sure the listener is of the phonemes, mean probability.
-        speech_s: seconds of speech it comes from.
+        speech_s: seconds of speech it comes from. heard: what was heard in it.
     """
 
     speaker: Speaker
@@ -55,6 +60,7 @@ class SourceVoice:
     level_db: float
     clarity: float
     speech_s: float
+    heard: Hearing = field(repr=False)
 
     @property
     def register(self) -> float:
@@ -163,23 +169,27 @@ def know_source(
     Raises:
         ValueError: no speech in it.
     """
+    if len(waveform) < SHORTEST:
+        raise NoSpeechError(
+            f"the recording lasts {len(waveform) / SPEC.sample_rate:.3f} s; give one in which somebody speaks."
+        )
     level_db = speech_level_db(waveform)
     heard = hear(listener, waveform[: len(waveform) // SPEC.hop_length * SPEC.hop_length], level_db)
     speech_s = float(heard.is_spoken.sum()) / SPEC.frame_rate
     if speech_s < LEAST_SPEECH_S:
-        raise ValueError(
+        raise NoSpeechError(
             f"the recording holds no speech that can be heard ({speech_s:.2f} s of {len(waveform) / SPEC.sample_rate:.1f} s); "
             "give one in which somebody speaks."
         )
     if heard.clarity < LEAST_CLARITY:
-        raise ValueError(
+        raise NoSpeechError(
             f"what sounds in the recording is hardly speech (phonemes heard with a mean probability of {heard.clarity:.2f}; at "
             f"least {LEAST_CLARITY:g} is needed); give one in which somebody speaks."
         )
     level_db = speech_level_db(waveform[_samples(heard.is_spoken, len(waveform))])
     voiced = (heard.f0 > 0) & heard.is_spoken
     if not voiced.any():
-        raise ValueError("the speech in the recording is not voiced anywhere (a whisper?); it has no pitch to move.")
+        raise NoSpeechError("the speech in the recording is not voiced anywhere (a whisper?); it has no pitch to move.")
     log_f0 = np.log2(heard.f0[voiced])
     speaker = known_by(heard, level_db, float(log_f0.mean()), voice)
     contour = speaking.contour(speaking.condition(heard.content, speaker), feeling_of(emotion), heard.durations)
@@ -187,7 +197,7 @@ def know_source(
     if needs_residual:
         row, target = _lacking(heard, emotion, level_db, speaker, speaking)
         speaker = replace(speaker, residual=_ridge(row, target)[None])
-    return SourceVoice(speaker, emotion, level_db, heard.clarity, speech_s)
+    return SourceVoice(speaker, emotion, level_db, heard.clarity, speech_s, heard)
 
 
 def known_by(heard: Hearing, level_db: float, mean_log_f0: float, voice: ReferenceVoice) -> Speaker:
@@ -211,9 +221,17 @@ def fit_profile(
         recordings: waveforms [L] at 24 kHz with how they feel.
 
     Raises:
-        ValueError: a recording without speech.
+        ValueError: no recording with speech.
     """
-    known = [know_source(waveform, emotion, listener, voice, speaking) for waveform, emotion in recordings]
+    known, spoken, problem = [], [], NoSpeechError("a voice needs at least one recording; got none.")
+    for waveform, emotion in recordings:
+        try:
+            known.append(know_source(waveform, emotion, listener, voice, speaking))
+            spoken.append((waveform, emotion))
+        except NoSpeechError as error:
+            problem = error
+    if not known:
+        raise problem
     seconds = torch.tensor([source.speech_s for source in known])
     share = seconds / seconds.sum()
 
@@ -224,9 +242,8 @@ def fit_profile(
     register = mean([source.speaker.mean_log_f0 for source in known])
     speaker = Speaker(mean([source.speaker.embedding for source in known]), register, timbre, voice.adapter)
     rows, targets = [], []
-    for (waveform, emotion), source in zip(recordings, known, strict=True):
-        heard = hear(listener, waveform[: len(waveform) // SPEC.hop_length * SPEC.hop_length], source.level_db)
-        row, target = _lacking(heard, emotion, source.level_db, speaker, speaking)
+    for (_, emotion), source in zip(spoken, known, strict=True):
+        row, target = _lacking(source.heard, emotion, source.level_db, speaker, speaking)
         rows.append(row)
         targets.append(target)
     residual = _ridge(torch.cat(rows), torch.cat(targets))

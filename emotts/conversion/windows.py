@@ -18,6 +18,8 @@ from emotts.vocoder.editing import REACH, EnvelopeStream, Vocoder
 
 Wave = NDArray[np.float32]
 HOP = SPEC.hop_length
+RESAMPLER_S = 0.045  # at 8 kHz; less at higher rates
+LEAST_FRAMES = 4  # of a stretch
 PEAK, RELEASE = 0.97, 0.03  # of full scale; how much gain comes back per block of 11 ms
 
 
@@ -31,9 +33,11 @@ class Shape:
 
     @property
     def latency_s(self) -> float:
-        """From a sample to the moment at which what became of it is certain, processing not counted."""
-        half_window = SPEC.n_fft // 2 / SPEC.sample_rate
-        return (self.core + self.after + REACH + 1) / SPEC.frame_rate + half_window  # 1: the limiter's
+        """From a sample at 24 kHz to the moment at which what became of it is certain, processing not counted.
+
+        Other rates are resampled, which holds back up to RESAMPLER_S more.
+        """
+        return (self.core + self.after + REACH + 1) / SPEC.frame_rate  # 1: the limiter's
 
 
 FILE = Shape(core=1_000, before=150, after=150)
@@ -58,7 +62,7 @@ def windows_of(chunks: Iterable[Wave], shape: Shape) -> Iterator[Window]:
     )  # the buffer starts at frame `first`; frames before `done` are given
     for chunk in chunks:
         buffer = np.concatenate([buffer, chunk])
-        while first + len(buffer) // HOP >= done + shape.core + shape.after + 2:  # a mel frame looks 2 frames ahead
+        while first + len(buffer) // HOP >= done + shape.core + shape.after:
             end = done + shape.core + shape.after
             yield Window(buffer[: (end - first) * HOP], first, (done - first, done + shape.core - first))
             done += shape.core
@@ -67,6 +71,7 @@ def windows_of(chunks: Iterable[Wave], shape: Shape) -> Iterator[Window]:
     buffer = np.pad(buffer, (0, -len(buffer) % HOP))
     last = first + len(buffer) // HOP
     if last > done:
+        buffer = np.pad(buffer, (0, max(0, LEAST_FRAMES * HOP - len(buffer))))  # what the front end needs
         yield Window(buffer, first, (done - first, last - first))
 
 

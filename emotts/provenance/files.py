@@ -113,6 +113,19 @@ def read_provenance(path: str | Path) -> Provenance | None:
     return found if found is not None else read_sidecar(path)
 
 
+def is_of_person(path: str | Path) -> bool:
+    """Say whether a recording has to be taken for that of a person.
+
+    It is one unless it says that a model spoke it; what was converted from a person's voice still belongs to the person.
+    A file that cannot be read counts as one too: reading it later tells why.
+    """
+    try:
+        found = read_provenance(path)
+    except (ValueError, OSError):
+        return True
+    return found is None or found.consent is not None
+
+
 def read_metadata(path: str | Path) -> Provenance | None:
     """Read the provenance in the metadata of an audio file; errors are those of `read_provenance`."""
     import soundfile

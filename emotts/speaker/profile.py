@@ -23,6 +23,7 @@ SUFFIX = ".safetensors"
 FORMAT = 1
 TENSORS = ("embedding", "timbre", "residual")
 LARGEST_BYTES = 4_000_000
+REGISTERS = (math.log2(40.0), math.log2(700.0))
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class VoiceProfile:
     """
 
     name: str
-    embedding: Tensor = field(repr=False)
-    timbre: Tensor = field(repr=False)
-    residual: Tensor = field(repr=False)
+    embedding: Tensor = field(repr=False, compare=False)
+    timbre: Tensor = field(repr=False, compare=False)
+    residual: Tensor = field(repr=False, compare=False)
     mean_log_f0: float
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -71,8 +72,8 @@ class VoiceProfile:
         )
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem[:40]}-", delete=False) as file:
             temporary = Path(file.name)
-            file.write(data)
         try:
+            temporary.write_bytes(data)
             temporary.chmod(0o644)
             temporary.replace(path)
         finally:
@@ -99,12 +100,13 @@ def load_profile(path: str | Path) -> VoiceProfile:
         vectors = [tensors[name] for name in TENSORS]
         register, more = float(facts["mean_log_f0"]), dict(facts["facts"])
         profile = VoiceProfile(str(facts["name"]), vectors[0], vectors[1], vectors[2], register, more)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        is_known = facts["format"] == FORMAT and isinstance(more.get("seconds", 0.0), int | float)
+    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(problem) from error
-    shapes = [x.ndim for x in tensors.values()]
-    if facts["format"] != FORMAT or shapes != [1, 1, 2] or not math.isfinite(profile.mean_log_f0):
+    is_sound = all(x.is_floating_point() and bool(x.isfinite().all()) for x in vectors)
+    if not (is_known and is_sound) or [x.ndim for x in vectors] != [1, 1, 2]:
         raise ValueError(problem)
-    if not all(bool(x.isfinite().all()) for x in tensors.values()):
+    if not REGISTERS[0] <= profile.mean_log_f0 <= REGISTERS[1]:
         raise ValueError(problem)
     return profile
 
