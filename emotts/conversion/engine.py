@@ -30,7 +30,7 @@ from emotts.vocoder.baseline import Envelopes
 from emotts.vocoder.editing import Vocoder, take_apart
 
 # What is heard is less sure than what is written, so expectations differ less: F0 moves 13 % less than in synthesis.
-REACH = 1.15  # of the difference of two expectations that strength 1 takes
+REACH, BEYOND = 1.15, 0.3  # of the difference that strength 1 takes; what each unit of strength above 1 adds
 RETIME_LIMITS = (0.5, 2.0)  # of the length of one phoneme, before speed
 
 
@@ -88,7 +88,7 @@ class Engine:
             register = _register(speaking.model, target)
         self.move = ContourMove(
             source.register, register, speaking.range_ratio(self.felt, self.wanted),
-            REACH * request.strength if self.felt != self.wanted else 0.0, request.keep_intonation, request.pitch / 12.0,
+            _reach(request.strength) if self.felt != self.wanted else 0.0, request.keep_intonation, request.pitch / 12.0,
         )  # fmt: skip
         self._offset = None if target is None else self._voice_offset(source.heard)
         self._made = 0.0  # frames of the result before the next core, not rounded
@@ -179,6 +179,11 @@ class Engine:
         self._made += ends[-1]
         wanted = np.arange(last - first) + offset
         return core[0] + np.interp(wanted, ends, np.arange(len(ends), dtype=np.float64))
+
+
+def _reach(strength: float) -> float:
+    """Return which part of the difference is taken; above 1 less is added: far beyond what is expected, other things are heard."""
+    return REACH * min(strength, 1.0) + BEYOND * max(strength - 1.0, 0.0)
 
 
 def _register(model: AcousticModel, voice: Speaker | int) -> float:

@@ -73,8 +73,12 @@ class Speaking:
 
     def __init__(self, model: AcousticModel, even: Evenness) -> None:
         self.model, self.even = model, even
-        self.device = model.mel_mean.device
         self._spreads: dict[Feeling, float] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.model.mel_mean.device
 
     def condition(self, content: Tensor, speaker: Speaker | int) -> Condition:
         """Return a request for content [1, N, C] by a speaker, or by a named voice's index."""

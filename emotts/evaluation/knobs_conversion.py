@@ -112,6 +112,12 @@ def _by_recording(is_asked: bool, start: Take) -> dict[str, Any]:
     return {"voice": _file_of(start, voice=_other_voice(start))} if is_asked else {}
 
 
+def _source_neutral(is_told: bool, source: Take) -> dict[str, Any]:
+    """Ask an angry source to be neutral, with or without the speaker's neutral voice."""
+    told = {"source_neutral": (str(_file_of(source, emotion="neutral")),)} if is_told else {}
+    return {"emotion": "neutral", **told}
+
+
 def _sound(take: Take) -> np.ndarray:
     """Return the start of the waveform, in units of its own level."""
     wave = take.result.waveform
@@ -166,5 +172,7 @@ for _knob in (
                 1, 0.2),
     ConvertKnob("convert like_neutral", "what is heard in the recording changes", (False, True), _like_neutral,
                 lambda take: np.array(take.heard.avd), 0, 0.02),
+    ConvertKnob("convert source_neutral", "what an angry recording is taken for changes", (False, True), _source_neutral,
+                lambda take: np.array(take.heard.avd), 0, 0.02, source={"emotion": "angry"}),
 ):  # fmt: skip
     register(_knob)
