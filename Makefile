@@ -47,7 +47,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/speak.py
 
 clean:
-	rm -rf say.wav samples build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf say.wav say.wav.json samples build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print | xargs rm -rf
 
 $(VENV)/.speak: pyproject.toml constraints.txt

@@ -348,3 +348,40 @@ def test_sounds_that_are_no_speech_are_made_to_measure(kind: str) -> None:
     assert np.isfinite(first).all() and np.abs(first).max() == pytest.approx(0.5, abs=1e-6)
     with pytest.raises(ValueError, match="kind must be"):
         make_nonspeech("poetry", 1.0, np.random.default_rng(0))
+
+
+def test_speech_is_found_wherever_it_begins(tts: EmoTTS, spoken: Path) -> None:
+    late = np.concatenate([np.zeros(42 * RATE, np.float32), load_audio(spoken)])
+    result = tts.convert(late, RATE, emotion="sad", source_emotion="neutral", seed=1)
+    assert len(result.waveform) == len(late) and not result.waveform[: 40 * RATE].any()
+    assert np.abs(result.waveform[43 * RATE :]).max() > 0.05
+    speech = [span for span in result.spans if span.kind == "speech"]
+    assert speech and speech[0].start_s > 41.5
+
+
+def test_a_stream_lets_silence_pass_until_somebody_speaks(tts: EmoTTS, spoken: Path) -> None:
+    recording = load_audio(spoken)
+    late = np.concatenate([np.zeros(3 * RATE, np.float32), recording])
+    chunks = [late[i : i + 2_400] for i in range(0, len(late), 2_400)]
+    chunks.insert(5, np.zeros(0, np.float32))  # sources send empty buffers, too
+    streamed = list(tts.convert_stream(iter(chunks), RATE, emotion="angry", source_emotion="neutral", seed=1))
+    joined = np.concatenate(streamed)
+    assert len(joined) == len(late)
+    assert not joined[:RATE].any() and np.abs(joined[4 * RATE :]).max() > 0.05
+    silent = list(tts.convert_stream(iter([np.zeros(RATE, np.float32)] * 3), RATE, emotion="angry", seed=1))
+    assert not np.concatenate(silent).any()
+
+
+def test_the_voice_and_its_model_belong_together(tts: EmoTTS, profile: VoiceProfile) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match="another model"):
+        tts.conversion(voice=replace(profile, facts={**profile.facts, "model": "0123"}))
+
+
+def test_what_models_spoke_needs_no_consent_and_samples_do(tts: EmoTTS, spoken: Path, tmp_path: Path) -> None:
+    tts.synthesize("Hello there, this is a voice.", seed=1).save(tmp_path / "made.wav")
+    request = tts.conversion(emotion="sad", source_emotion="neutral", seed=1)
+    assert tts.converter.convert(tmp_path / "made.wav", request).provenance.consent is None
+    assert tts.converter.convert(spoken, request).provenance.consent == "not stated"  # says nothing of itself
+    assert tts.converter.convert(load_audio(spoken), request, RATE).provenance.consent == "not stated"

@@ -15,6 +15,7 @@ from emotts.conversion.activity import SPOKEN, activity_of
 from emotts.layers import frame_to_token
 
 NEPERS_PER_DB = float(np.log(10.0)) / 20.0
+CERTAIN = 20.0  # logit of silence where next to nothing sounds: no mel of the training is silent for long
 ENERGY_FLOOR = -4.0  # natural log; as in the data of training
 
 
@@ -75,12 +76,13 @@ def hear(listener: Listener, waveform: NDArray[np.float32], level_db: float) -> 
     content = _mean_per_token(heard.content.float(), durations, index)
     loudness = frame_energy(at_level)
     energy = _mean_per_token(loudness.clamp_min(ENERGY_FLOOR)[..., None], durations, index)[..., 0]
-    kinds = activity_of(heard.activity[0])
+    quiet = (loudness[0] < ENERGY_FLOOR).numpy()
+    is_silence = torch.from_numpy(quiet)[:, None] * torch.eye(len(ACTIVITIES))[ACTIVITIES.index("silence")]
+    kinds = activity_of(heard.activity[0].float() + CERTAIN * is_silence)
     spoken = np.isin(kinds, [ACTIVITIES.index(name) for name in SPOKEN])
     best = heard.phonemes[0].float().softmax(dim=-1).amax(dim=-1).numpy()
     both = heard.activity[0].float().softmax(dim=-1)[:, ACTIVITIES.index("overlap")].numpy()
     clarity, overlap = (float(x[spoken].mean()) if spoken.any() else float("nan") for x in (best, both))
-    quiet = (loudness[0] < ENERGY_FLOOR).numpy()
     return Hearing(mel, f0, sounds, content, energy, kinds, quiet, clarity, overlap)
 
 
