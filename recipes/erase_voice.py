@@ -16,8 +16,7 @@ from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.content.erasure import voice_projection
 from emotts.content.listener import Listener
 from emotts.content.speech_encoder import SpeechEncoder
-from emotts.data.dataset import Corpus
-from emotts.data.manifest import read_manifest
+from emotts.data.dataset import load_corpora
 from emotts.text.symbols import is_pause
 
 
@@ -25,11 +24,7 @@ def heard(model: SpeechEncoder, config: DictConfig) -> tuple[list[np.ndarray], l
     """Return the content of the spoken frames of utterances, each [T, C] in the network's units, and their voices."""
     listener, generator = Listener(model), np.random.default_rng(config.seed)
     rows, voices = [], []
-    for folder in config.corpora:
-        manifest = read_manifest(Path(folder) / "manifest.jsonl")
-        corpus = Corpus(
-            folder, "train", sorted({row.voice for row in manifest if row.split == "train"}), config.longest
-        )
+    for corpus in load_corpora(config.corpora, "train", config.longest):
         taken: dict[str, int] = {}
         for i in generator.permutation(len(corpus)):
             row = corpus.rows[i]

@@ -19,8 +19,7 @@ from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.content.speech_encoder import SpeechEncoder
 from emotts.data.content_batches import UNKNOWN, ContentBatch, ContentSource, Mixing
-from emotts.data.dataset import BatchPlan, Corpus
-from emotts.data.manifest import read_manifest
+from emotts.data.dataset import BatchPlan, load_corpora
 from emotts.emotion.augment import cut_band
 from emotts.layers import lengths_to_mask
 from emotts.training import Trainer
@@ -29,17 +28,6 @@ VALID_BATCHES = 6
 CUT_SHARE = 0.2  # of the clips lose their upper band wholly
 PAUSE_WEIGHT = 0.2  # of the content loss where nothing is said
 PAUSE_IDS = 11  # padding, silences and punctuation come first in the alphabet
-
-
-def corpora(config: DictConfig, split: str) -> list[Corpus]:
-    """Load this split of every corpus that has it."""
-    found = []
-    for folder in config.corpora:
-        rows = read_manifest(Path(folder) / "manifest.jsonl")
-        voices = sorted({row.voice for row in rows if row.split == split})
-        if voices:
-            found.append(Corpus(folder, split, voices, config.longest))
-    return found
 
 
 def losses_of(
@@ -106,8 +94,10 @@ def main(config: DictConfig) -> None:
     acoustic = load_checkpoint(config.acoustic_folder)[0]["acoustic"]
     assert isinstance(acoustic, AcousticModel)
     text_encoder = acoustic.text_encoder.eval().requires_grad_(False)
-    source = ContentSource(corpora(config, "train"), Mixing(**config.mixing), config.seed)
-    valid = ContentSource(corpora(config, "valid"), Mixing(overlap=0.0, other=0.0, gain_db=0.0), config.seed)
+    source = ContentSource(load_corpora(config.corpora, "train", config.longest), Mixing(**config.mixing), config.seed)
+    valid = ContentSource(
+        load_corpora(config.corpora, "valid", config.longest), Mixing(overlap=0.0, other=0.0, gain_db=0.0), config.seed
+    )
     torch.manual_seed(config.seed)
     model: SpeechEncoder = hydra.utils.instantiate(config.speech_encoder)
     set_statistics(model, text_encoder, source)

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
-from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
-from emotts.data.manifest import read_manifest
+from emotts.data.dataset import Batch, BatchPlan, collate, load_corpora
 from emotts.emotion.augment import cut_band
 from emotts.emotion.space import EmotionInput
 from emotts.layers import lengths_to_mask
@@ -45,12 +44,8 @@ class VoiceSource:
     """Utterances of several corpora, each with the others of its voice."""
 
     def __init__(self, config: DictConfig, split: str, named: list[str]) -> None:
-        self.corpora, self.named, self.most = [], named, int(config.reference_frames)
-        for folder in config.corpora:
-            rows = read_manifest(Path(folder) / "manifest.jsonl")
-            voices = sorted({row.voice for row in rows if row.split == split})
-            if voices:
-                self.corpora.append(Corpus(folder, split, voices, config.longest))
+        self.corpora = load_corpora(config.corpora, split, config.longest)
+        self.named, self.most = named, int(config.reference_frames)
         self.places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus))]
         self.of_voice: dict[str, list[tuple[int, int]]] = {}
         for c, i in self.places:

@@ -234,8 +234,6 @@ def spoken() -> tuple[np.ndarray, list[str], list[int], list[int], str]:
     """Speech of the bundled model with its own tokens, frames and words."""
     from emotts import EmoTTS
 
-    if not CONVERTER.is_dir():
-        pytest.skip("checkpoints/converter is not there")
     text = "The children carried seven boxes across the street."
     result = EmoTTS.from_pretrained().synthesize(text, emotion="happy:0.6", seed=3)
     return result.waveform, result.tokens, result.durations, result.words, text

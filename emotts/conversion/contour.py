@@ -32,11 +32,6 @@ class ContourMove:
     keep: float = 1.0
     pitch: float = 0.0
 
-    @property
-    def is_identity(self) -> bool:
-        """Whether F0 stays what it is whatever the contours are, but for the register."""
-        return self.strength == 0.0 and self.keep == 1.0
-
     def __call__(self, f0: NDArray[np.float32], source: Array, target: Array) -> NDArray[np.float32]:
         """Move a contour.
 

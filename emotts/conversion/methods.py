@@ -1,5 +1,6 @@
 """The methods of the pipeline that convert recordings."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Unpack
@@ -13,13 +14,13 @@ from emotts.speaker.profile import VoiceProfile
 from emotts.speech import Chunk
 
 
-class ConversionMethods:
+class ConversionMethods(ABC):
     """What a pipeline with a `converter` can do with recordings."""
 
     @property
+    @abstractmethod
     def converter(self) -> Converter:
         """What converts recordings."""
-        raise NotImplementedError
 
     def convert(
         self, source: str | Path | np.ndarray, sample_rate: int | None = None, **options: Unpack[ConvertOptions]

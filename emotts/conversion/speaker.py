@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -127,7 +128,7 @@ class Speaking:
         """Return the standard deviation of F0 in octaves over the voiced sounds of some sentences in this emotion."""
         if feeling not in self._spreads:
             values, weights = [], []
-            for content, tokens in self._sentences():
+            for content, tokens in self._sentences:
                 raw = self.expected(self.condition(content, self.model.voices.unknown), feeling)[0]
                 frames = torch.exp(raw[:, 0]) * torch.tensor([1.0 if is_voiced(token) else 0.0 for token in tokens])
                 values += [raw[:, 1:3].flatten()]
@@ -143,8 +144,10 @@ class Speaking:
         ratio = self.spread(target) / max(self.spread(source), 1e-6)
         return float(np.clip(ratio, NARROWEST, WIDEST))
 
+    @cached_property
     @torch.inference_mode()
     def _sentences(self) -> list[tuple[Tensor, list[str]]]:
+        """Content and tokens of SENTENCES."""
         found = []
         for text in SENTENCES:
             tokens = phonemize(text)

@@ -182,6 +182,16 @@ class Corpus:
         )
 
 
+def load_corpora(folders: Sequence[str | Path], split: str, max_frames: int) -> list[Corpus]:
+    """Load a split of every corpus that has it, with all its voices."""
+    found = []
+    for folder in folders:
+        voices = sorted({row.voice for row in read_manifest(Path(folder) / "manifest.jsonl") if row.split == split})
+        if voices:
+            found.append(Corpus(folder, split, voices, max_frames))
+    return found
+
+
 class BatchPlan:
     """Deterministic bucketed batches: batch of step s is a pure function of (corpus, seed, s)."""
 
