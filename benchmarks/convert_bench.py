@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from convert_data import Source, Speaker
 from convert_store import SEED, Clip, Heard, Store, Target, copy_synthesis, main_label, word_borders
+from instruments import Instruments
 from speak_systems import ROOT, digest_files
 
 from emotts import EmoTTS
@@ -32,7 +33,7 @@ CONVERTING = ("audio", "layers", "listeners", "pipeline", "pitch", "prosody", "r
 ROOMS = ("acoustic", "content", "conversion", "emotion", "speaker", "vocoder")
 
 
-class Bench:
+class Bench(Instruments):
     """The model under test and everything that judges it."""
 
     def __init__(self, checkpoint: Path | None = None, threads: int = 2, cache: Path = ROOT / "runs" / "bench") -> None:
@@ -67,24 +68,6 @@ class Bench:
     def hearing(self) -> str:
         """Digest of what lays words over a recording."""
         return digest_files([*_converter(), *(ROOT / "emotts" / "content").glob("*.py")])
-
-    @cached_property
-    def recogniser(self) -> Any:
-        from emotts.metrics.asr import Recogniser
-
-        return Recogniser(self.threads)
-
-    @cached_property
-    def dnsmos(self) -> Any:
-        from emotts.metrics.quality import DNSMOS
-
-        return DNSMOS(self.threads)
-
-    @cached_property
-    def encoder(self) -> Any:
-        from emotts.metrics.speaker import load_speaker_encoder
-
-        return load_speaker_encoder()
 
     # --- sound
 

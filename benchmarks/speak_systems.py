@@ -9,12 +9,12 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from instruments import Instruments
 
 from emotts.emotion.labels import AVD_MEANS, LABEL_INDEX, LABELS
 from emotts.text.phonemize import phonemize
@@ -148,7 +148,7 @@ class ModelSystem:
         return Speech(result.waveform, list(result.tokens), np.asarray(result.durations), result.f0, result.mel)
 
 
-class Bench:
+class Bench(Instruments):
     """Two systems and the judges, with every measure kept on disk."""
 
     def __init__(self, teacher: System, model: System, cache: Path = ROOT / "runs" / "bench", threads: int = 2) -> None:
@@ -163,24 +163,6 @@ class Bench:
             "speaker": lambda speech, ask: {"embedding": np.round(self.encoder.embed(speech.waveform), 5).tolist()},
             "prosody": lambda speech, ask: self._prosody(speech),
         }
-
-    @cached_property
-    def recogniser(self) -> Any:
-        from emotts.metrics.asr import Recogniser
-
-        return Recogniser(self.threads)
-
-    @cached_property
-    def dnsmos(self) -> Any:
-        from emotts.metrics.quality import DNSMOS
-
-        return DNSMOS(self.threads)
-
-    @cached_property
-    def encoder(self) -> Any:
-        from emotts.metrics.speaker import load_speaker_encoder
-
-        return load_speaker_encoder()
 
     @property
     def voices(self) -> list[str]:
