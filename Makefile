@@ -16,12 +16,15 @@ override OUT := $(value OUT)
 export TEXT EMOTION VOICE OUT
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help say has-text test samples bench clean
+.PHONY: help say has-text demo serve test samples bench screenshots clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make say TEXT="I can'"'"'t believe you came." EMOTION="happy:0.8" [VOICE=name] [OUT=say.wav]'
+	@echo 'make demo      open the interactive page on this machine'
+	@echo 'make serve     answer OpenAI clients on this machine'
 	@echo 'make test      check style and types, run the tests'
+	@echo 'make screenshots  take the pictures of the page that the README shows'
 	@echo 'make samples   write the page of sound samples'
 	@echo 'make bench     measure the bundled model and print the table'
 	@echo 'make clean     remove what these commands wrote, except $(VENV)'
@@ -35,10 +38,19 @@ say: has-text $(VENV)/.speak
 has-text:
 	@test -n "$$TEXT" || { echo 'say what? make say TEXT="Hello there." EMOTION="happy:0.8"' >&2; exit 2; }
 
+demo: $(VENV)/.demo
+	$(BIN)/emotts demo
+
+serve: $(VENV)/.serve
+	$(BIN)/emotts serve
+
 test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+screenshots: $(VENV)/.test
+	$(BIN)/python benchmarks/screenshots.py
 
 samples: $(VENV)/.bench
 	$(BIN)/python benchmarks/samples.py
@@ -60,8 +72,22 @@ $(VENV)/.speak: pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet -c constraints.txt -e .
 	@touch $@
 
+$(VENV)/.demo: $(VENV)/.speak
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.speak
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[serve]'
+	@touch $@
+
+# The tests of the page need a browser: the system's, or Debian's, or the one that Playwright brings.
 $(VENV)/.test: $(VENV)/.speak
-	@$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,train,plot]'
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,train,plot,demo,serve]'
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
+	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  { apt-get install -qq -y chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y chromium >/dev/null; }; }; } || \
+	$(BIN)/playwright install chromium || \
+	{ echo 'The tests of the page need Chromium; install it (Debian: apt install chromium), then run make test again.' >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.speak
