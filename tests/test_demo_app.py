@@ -1,0 +1,189 @@
+"""The whole page: what it offers to programs, what it refuses to strangers, and what it leaves behind."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from browser import assert_clean, open_page, shot  # before gradio
+
+from demo.app import TABS, build_app
+from demo.engine import Engine
+from demo.serving import HEADERS, serve
+from emotts import EmoTTS
+from emotts.cli import main
+from emotts.cli.demo import load_demo, read_auth
+from emotts.server.limits import Limits
+
+ENDPOINTS = {"/speak", "/convert", "/compare", "/listen", "/batch", "/about"}
+USER = [("ada", "a long password")]
+
+
+@pytest.fixture(scope="module")
+def tts() -> EmoTTS:
+    return EmoTTS.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def engine(tts: EmoTTS) -> Engine:
+    return Engine(tts, replace(Limits(), max_upload_bytes=1_000_000))
+
+
+@pytest.fixture(scope="module")
+def url(engine: Engine) -> Iterator[str]:
+    page = serve(build_app(engine), engine)
+    yield page.url
+    page.close()
+
+
+def test_every_tab_opens_clean_on_a_desk_and_on_a_phone(url: str) -> None:
+    for phone in (False, True):
+        with open_page(url, phone=phone) as page:
+            page.get_by_role("tab", name="Speak", exact=True).wait_for()
+            for name in TABS:
+                tab = page.get_by_role("tab", name=name.capitalize(), exact=True)
+                if tab.is_visible():
+                    tab.click()
+                else:  # a narrow page keeps the last tabs in a menu
+                    page.locator(".overflow-menu > button").click()
+                    page.locator(".overflow-dropdown").get_by_text(name.capitalize(), exact=True).click()
+                page.locator(f"#tab-{name}").wait_for()
+                assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], name
+                shot(page, f"{name}-empty{'-phone' if phone else ''}")
+            assert_clean(page)
+
+
+def test_the_endpoints_are_those_that_are_documented(url: str) -> None:
+    info = httpx.get(f"{url}gradio_api/info").json()
+    assert set(info["named_endpoints"]) == ENDPOINTS
+    documented = (Path(__file__).parent.parent / "docs/demo.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in documented for name in ENDPOINTS)
+    assert not info["unnamed_endpoints"]
+
+
+def test_the_page_names_no_other_host(url: str) -> None:
+    """Gradio's own page would ask two hosts for fonts and one for a script, were it not told otherwise."""
+    with open_page(url) as page:
+        page.wait_for_timeout(1_000)
+        assert_clean(page)
+
+
+PATHS = [
+    "/etc/passwd", "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "/proc/self/environ", "file:///etc/passwd", "~/.bashrc",
+    "http://127.0.0.1:9/x", "//etc/passwd", "..%5c..%5cetc%5cpasswd", str(Path(__file__)), "/etc/passwd%00.wav", "/dev/zero",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_file_of_this_machine_is_given_away(url: str, path: str) -> None:
+    for form in (path, quote(path, safe="")):
+        for route in ("gradio_api/file=", "file=", "static/", "assets/", "gradio_api/stream/"):
+            answer = httpx.get(f"{url}{route}{form}", timeout=5.0)
+            assert answer.status_code in (400, 403, 404, 405, 422), (route, form, answer.status_code)
+            assert "root:" not in answer.text and "PATH=" not in answer.text
+
+
+def test_uploads_are_limited_and_keep_no_folders_in_their_names(url: str, engine: Engine) -> None:
+    large = httpx.post(f"{url}gradio_api/upload", files={"files": ("a.wav", b"x" * 1_500_000)})
+    assert large.status_code == 413
+    small = httpx.post(f"{url}gradio_api/upload", files={"files": ("../../../tmp/evil.wav", b"x" * 100)})
+    stored = Path(small.json()[0])
+    assert stored.name == "evil.wav" and stored.is_relative_to(engine.folder)
+
+
+FORGED = ["/etc/passwd", "/proc/self/environ", str(Path(__file__)), "../../../etc/passwd"]
+
+
+@pytest.mark.parametrize("path", FORGED)
+@pytest.mark.parametrize("endpoint", ["convert", "listen"])
+def test_a_forged_file_is_not_read(url: str, endpoint: str, path: str) -> None:
+    data = [{"path": path, "meta": {"_type": "gradio.FileData"}}]
+    started = httpx.post(f"{url}gradio_api/call/{endpoint}", json={"data": data})
+    if started.status_code == 200:
+        text = httpx.get(f"{url}gradio_api/call/{endpoint}/{started.json()['event_id']}", timeout=30.0).text
+        assert "event: error" in text and "root:" not in text and "import" not in text
+    else:
+        assert started.status_code in (400, 403, 422)
+
+
+def test_private_events_check_what_the_page_would(url: str) -> None:
+    """Events of the page can be called by raw HTTP: none may answer a wrong value with a result."""
+    config = httpx.get(f"{url}config").json()
+    for event in config["dependencies"]:
+        if not event["inputs"] or not event["backend_fn"]:
+            continue
+        body = {
+            "data": [{"path": "/etc/passwd"}] * len(event["inputs"]),
+            "fn_index": event["id"],
+            "session_hash": "raw",
+        }
+        answer = httpx.post(f"{url}gradio_api/run/predict", json=body, timeout=30.0)
+        assert "root:" not in answer.text
+        assert answer.status_code < 500 or set(json.loads(answer.text)) <= {
+            "error",
+            "detail",
+            "duration",
+            "title",
+            "visible",
+        }
+        assert "Traceback" not in answer.text and "/work" not in answer.text.replace("/etc/passwd", "")
+
+
+def test_with_passwords_nobody_else_comes_in(tts: EmoTTS) -> None:
+    engine = Engine(tts)
+    page = serve(build_app(engine, ("about",)), engine, auth=USER)
+    url = page.url
+    try:
+        for route in (
+            "config",
+            "gradio_api/info",
+            "gradio_api/upload",
+            "gradio_api/call/about",
+            "gradio_api/queue/data",
+        ):
+            kind = httpx.post if route.endswith(("upload", "about")) else httpx.get
+            assert kind(f"{url}{route}").status_code in (401, 405, 422), route
+        assert httpx.post(f"{url}gradio_api/call/about", json={"data": []}).status_code == 401
+        with httpx.Client() as client:
+            wrong = client.post(f"{url}login", data={"username": "ada", "password": "guess"})
+            assert wrong.status_code == 400
+            assert client.post(f"{url}login", data={"username": "ada", "password": USER[0][1]}).status_code == 200
+            assert client.get(f"{url}gradio_api/info").status_code == 200
+    finally:
+        page.close()
+
+
+def test_it_answers_this_machine_only_and_names_no_other_host(url: str) -> None:
+    assert url.startswith("http://127.0.0.1:")
+    answer = httpx.get(url)
+    assert HEADERS.items() <= dict(answer.headers).items()
+    assert httpx.get(f"{url}config").json()["analytics_enabled"] is False
+
+
+def test_a_taken_port_is_told(url: str, engine: Engine) -> None:
+    with pytest.raises(OSError, match="cannot be used"):
+        serve(build_app(engine, ("about",)), engine, port=int(url.rstrip("/").rpartition(":")[2]))
+
+
+def test_the_command_reads_passwords_and_refuses_weak_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "users"
+    file.write_text("ada:correct horse\n\nmax:battery:staple\n")
+    assert read_auth(file) == [("ada", "correct horse"), ("max", "battery:staple")]
+    for content in ("ada:short\n", "ada\n", ":password1\n", "\n"):
+        file.write_text(content)
+        with pytest.raises(ValueError, match="password"):
+            read_auth(file)
+    assert main(["demo", "--auth-file", str(tmp_path / "none")]) == 2
+    assert main(["demo", "--port", "99999"]) == 2
+    assert "--port must be from 1 to 65535" in capsys.readouterr().err
+
+
+def test_the_command_finds_the_page_of_this_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = load_demo()
+    assert Path(str(package.__file__)).parent == Path(__file__).resolve().parent.parent / "demo"
