@@ -2,12 +2,14 @@
 
 import html
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from emotts.emotion.labels import LABELS, MAX_INTENSITY
 from emotts.emotion.timeline import PRESETS
+from emotts.server.guard import check_recording, sentence
 
 from .components.emotion_pad import EmotionPad
 from .components.keyframes import preset
@@ -53,7 +55,11 @@ class EmotionPanel:
         Raises:
             ValueError: a value out of range, or nothing is asked.
         """
-        return read_wishes(self.engine.tts, self.wishes(values))
+        wishes = self.wishes(values)
+        if wishes.mode == "recording":
+            for recording in filter(None, (wishes.recording, wishes.neutral)):
+                check_recording(Path(recording), self.engine.limits)
+        return read_wishes(self.engine.tts, wishes)
 
     def wishes(self, values: Sequence[Any]) -> Wishes:
         """Return values of `inputs` by name."""
@@ -175,8 +181,6 @@ class EmotionPanel:
         try:
             asked = self.read(values)
         except (ValueError, FileNotFoundError) as error:
-            from emotts.server.guard import sentence
-
             text = "" if mode == "recording" and not values[6] else sentence(error)
             return gr.update(marks=[], interactive=mode == "pad"), quiet(text)
         marks = []

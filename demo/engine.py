@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from emotts.request import Request
     from emotts.speaker.profile import VoiceProfile
 
+OWN_FOLDERS = "take-"
 KEEP_S = 3_600.0  # how long files are kept
 NO_CONSENT = (
     "consent must be stated before a person's voice is converted; it was not. Ask the person, then tick the box. Recordings that "
@@ -120,14 +121,18 @@ class Engine:
         """
         path, voice = Path(path), options.get("voice")
         recordings = [path, *([Path(voice)] if voice is not None and voice not in self.voices else [])]
-        for recording in recordings:
-            check_recording(recording, self.limits)
+        length_s = [check_recording(recording, self.limits).duration_s for recording in recordings][0]
         is_person = any(is_of_person(recording) for recording in recordings)
         if is_person and not consent:
             raise ValueError(NO_CONSENT)
         with self.working(tell):
             tell(0.1, "hearing the recording")
-            result = self.tts.convert(path, **options)
+            request = self.tts.conversion(**options)
+            result = self.tts.converter.convert(
+                path,
+                request,
+                told=lambda made_s: tell(0.1 + 0.55 * min(1.0, made_s / length_s), f"{made_s:.0f} s converted"),
+            )
         if result.provenance is not None and is_person:
             result.provenance = replace(result.provenance, consent="stated")
         emotion = str(result.emotion)
@@ -187,10 +192,10 @@ class Engine:
     def new_file(self, name: str) -> Path:
         """Return a path with this name in a new private folder; folders older than KEEP_S are removed."""
         now = time.time()
-        for folder in self.folder.iterdir():
+        for folder in self.folder.glob(f"{OWN_FOLDERS}*"):  # what Gradio keeps beside them it removes itself
             if now - folder.stat().st_mtime > KEEP_S:
                 shutil.rmtree(folder, ignore_errors=True)
-        return Path(tempfile.mkdtemp(dir=self.folder)) / Path(name).name
+        return Path(tempfile.mkdtemp(prefix=OWN_FOLDERS, dir=self.folder)) / Path(name).name
 
     @contextmanager
     def working(self, tell: Tell) -> Iterator[None]:

@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from gradio import processing_utils
 
 from emotts.server.run import listen
 from emotts.server.run import serve as serve_asgi
@@ -104,6 +105,7 @@ def serve(
     Raises:
         ValueError: no such address. OSError: the port is taken.
     """
+    processing_utils.async_ssrf_protected_download = _fetch_nothing  # a forged file could name an address
     door = _first_free(host) if port is None else listen(host, port)
     number = door.getsockname()[1]
     app.state_session_capacity = SESSIONS
@@ -115,6 +117,10 @@ def serve(
         mcp_server=False, run_history=False, footer_links=["api"], theme=make_theme(), css_paths=[STYLE],
     )  # fmt: skip
     return Page(whole, f"http://{f'[{host}]' if ':' in host else host}:{number}/", door)
+
+
+async def _fetch_nothing(url: str, cache_dir: str) -> str:
+    raise ValueError("a file must be uploaded; addresses are not fetched.")
 
 
 def _first_free(host: str) -> socket.socket:

@@ -1,3 +1,5 @@
+"""The helper that drives a browser: it sees complaints of the console, exceptions, and whatever leaves the page's own server."""
+
 import asyncio
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """The whole page: what it offers to programs, what it refuses to strangers, and what it leaves behind."""
 
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,20 @@ def test_a_forged_file_is_not_read(url: str, endpoint: str, path: str) -> None:
         assert "event: error" in text and "root:" not in text and "import" not in text
     else:
         assert started.status_code in (400, 403, 422)
+
+
+@pytest.mark.parametrize("meta", [{"_type": "gradio.FileData"}, None])
+def test_an_address_in_place_of_a_file_is_not_fetched(url: str, meta: dict[str, str] | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.settimeout(1.0)
+        address = f"http://127.0.0.1:{trap.getsockname()[1]}/secret.wav"
+        file = {"path": address, "url": address} | ({"meta": meta} if meta else {})
+        started = httpx.post(f"{url}gradio_api/call/listen", json={"data": [file, None, "features"]})
+        if started.status_code == 200:
+            told = httpx.get(f"{url}gradio_api/call/listen/{started.json()['event_id']}", timeout=30.0).text
+            assert "event: error" in told
+        with pytest.raises(TimeoutError):
+            trap.accept()
 
 
 def test_private_events_check_what_the_page_would(url: str) -> None:

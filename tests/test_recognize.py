@@ -10,16 +10,17 @@ import pytest
 import soundfile
 from test_voice import speech
 
+from emotts import recordings as reading
 from emotts.audio import SPEC
 from emotts.cli import _explain, _Parser
-from emotts.cli import recordings as reading
-from emotts.cli.recognize import add_parser, join_heard, recognize
+from emotts.cli.recognize import add_parser, recognize
 from emotts.emotion.heard import Heard
 from emotts.emotion.labels import LABELS
 from emotts.metrics import features_judge
 from emotts.metrics.features_judge import FeaturesJudge, View, view_names
 from emotts.metrics.forest import Forest
 from emotts.metrics.functionals import clip_functionals
+from emotts.recognition import join_heard
 
 RATE = SPEC.sample_rate
 Run = Callable[..., int]
@@ -309,7 +310,7 @@ def test_pieces_join_to_the_recording(tmp_path: Path) -> None:
 def test_a_recording_of_several_pieces_is_their_mean(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emotts.cli.recognize.PIECE_S", 2.0)
+    monkeypatch.setattr("emotts.recognition.PIECE_S", 2.0)
     write("a.wav", np.concatenate([speech(2.0), np.zeros(2 * RATE), speech(3.0)]))
     assert run("a.wav", "--json", "--windows") == 0
     facts = json.loads(capsys.readouterr().out)

@@ -199,6 +199,17 @@ class Checker:
         except (ValueError, FileNotFoundError) as error:
             self.complain(place, error)
 
+    def emotion(self, text: str, norms: str | None = None) -> EmotionSpec:
+        """Return a specification whose files are there and whose words are known.
+
+        Raises:
+            ValueError, FileNotFoundError: it cannot be read, or they are not.
+        """
+        spec = parse_emotion(text)
+        check_files(spec)
+        check_words(spec, norms)
+        return spec
+
     def text(self, text: Any, place: str) -> None:
         """Note what is wrong with a text."""
         if not isinstance(text, str) or not text.strip():

@@ -15,7 +15,7 @@ import numpy as np
 
 from emotts.audio import SPEC, AudioWriter, load_audio
 from emotts.batch.outputs import PARTIAL, put_in_place
-from emotts.batch.rows import MAX_ROWS, BatchProblems, Checker, Row, check_files, check_words
+from emotts.batch.rows import MAX_ROWS, BatchProblems, Checker, Row
 from emotts.batch.tables import read_text
 from emotts.emotion.coordinates import coordinates_of_spec, spec_at
 from emotts.emotion.labels import DIMENSIONS, LABEL_INDEX
@@ -248,9 +248,7 @@ def _read_turn(line: str, number: int, cast: dict[str, Speaker], checker: Checke
     emotion = None
     if match["emotion"] is not None:
         try:
-            emotion = parse_emotion(match["emotion"])
-            check_files(emotion)
-            check_words(emotion, cast[name].options.get("norms"))
+            emotion = checker.emotion(match["emotion"], cast[name].options.get("norms"))
         except (ValueError, FileNotFoundError) as error:
             checker.complain(place, error)
     return Turn(number, name, text, emotion) if len(checker.problems) == before else None

@@ -97,9 +97,9 @@ def align(arguments: argparse.Namespace) -> int:
         FileNotFoundError: the only recording, the text or the speech encoder does not exist.
     """
     from emotts.cli import say
-    from emotts.cli.recordings import find_recordings
     from emotts.data.manifest import write_atomically
     from emotts.listeners import load_listener
+    from emotts.recordings import find_recordings
 
     paths = find_recordings(arguments.inputs)
     is_single = len(arguments.inputs) == 1 and paths == [Path(arguments.inputs[0])]
@@ -195,7 +195,7 @@ def _read(path: Path) -> "np.ndarray":
     import numpy as np
 
     from emotts.audio import SPEC
-    from emotts.cli.recordings import read_pieces
+    from emotts.recordings import read_pieces
 
     pieces, seconds = [], 0.0
     for piece in read_pieces(path, SPEC.sample_rate, PIECE_S):

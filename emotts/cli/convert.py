@@ -177,8 +177,8 @@ def _convert_pieces(
 ) -> Converted:
     """Convert a recording piece by piece, in bounded memory."""
     from emotts.audio import AudioWriter
-    from emotts.cli.recordings import check_whole, duration_of
     from emotts.conversion.result import Report
+    from emotts.recordings import check_whole, duration_of
 
     told_s = duration_of(job.source)
     started, report, n_samples = time.perf_counter(), Report(), 0
@@ -212,7 +212,7 @@ def _convert_whole(
     from emotts.audio import AudioWriter
     from emotts.cli import say
     from emotts.cli.convert_check import listened
-    from emotts.cli.recordings import check_whole, duration_of
+    from emotts.recordings import check_whole, duration_of
 
     told_s = duration_of(job.source)
     if told_s > LONG_S:

@@ -86,7 +86,7 @@ def listened(tts: "EmoTTS", source: Path, request: "ConversionRequest", argument
 
 def speech_of_voice(tts: "EmoTTS", source: Path, request: "ConversionRequest", voice: str | None) -> "list[np.ndarray]":
     """Return speech of the voice that a conversion should have: waveforms [L] at 24 kHz."""
-    from emotts.cli.recordings import read_pieces
+    from emotts.recordings import read_pieces
     from emotts.reference import neutral_speech
 
     recording = source if request.keeps_voice else Path(voice or "")

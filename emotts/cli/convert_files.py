@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotts.cli.recordings import find_recordings
 from emotts.cli.synthesize import check_writable
+from emotts.recordings import find_recordings
 
 FORMATS = ("wav", "flac", "ogg", "mp3")
 WRITABLE = tuple(f".{name}" for name in FORMATS)

@@ -128,7 +128,7 @@ def _pair(text: str) -> tuple[Path, Path]:
 
 
 def _folder(name: str, what: str) -> list[Path]:
-    from emotts.cli.recordings import find_recordings
+    from emotts.recordings import find_recordings
 
     if "\0" in name or not Path(name).is_dir():
         raise FileNotFoundError(f"--{what} {name!r} is not a folder; give a folder of recordings.")
@@ -169,9 +169,9 @@ def _check_speech(path: Path) -> None:
         FileNotFoundError: it does not exist.
     """
     from emotts.audio import SPEC, speech_level_db
-    from emotts.cli.recognize import PIECE_S
-    from emotts.cli.recordings import read_pieces
     from emotts.emotion.listening import SHORTEST_S, SILENCE_DB
+    from emotts.recognition import PIECE_S
+    from emotts.recordings import read_pieces
 
     n_samples, level_db = 0, float("-inf")
     for piece in read_pieces(path, SPEC.sample_rate, PIECE_S):
@@ -185,15 +185,15 @@ def _check_speech(path: Path) -> None:
 
 def _first_piece(path: Path) -> "tuple[np.ndarray, int]":
     from emotts.audio import SPEC
-    from emotts.cli.recognize import PIECE_S
-    from emotts.cli.recordings import read_pieces
+    from emotts.recognition import PIECE_S
+    from emotts.recordings import read_pieces
 
     return next(read_pieces(path, SPEC.sample_rate, PIECE_S)), SPEC.sample_rate
 
 
 def _hear(judge: "Judge", path: Path) -> "Heard":
     """Hear a whole recording, whatever its length."""
-    from emotts.cli.recognize import recognize_file
+    from emotts.recognition import recognize_file
 
     try:
         return recognize_file(judge, path).heard

@@ -58,8 +58,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         ValueError: a mistake in the arguments, the checkpoint, a judge, the corpus or the recordings.
         FileNotFoundError: a checkpoint, a judge, a package, the corpus or the recordings are missing.
     """
-    from emotts.cli.recordings import find_recordings
     from emotts.pipeline import EmoTTS, bundled_checkpoint
+    from emotts.recordings import find_recordings
 
     _check_seed(arguments.seed)
     out = Path(arguments.out or f"{DEFAULT_OUT}/{arguments.suite}")

@@ -5,10 +5,8 @@ judged costs a line on stderr and the exit code 1 at the end; the others are jud
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,48 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from emotts.emotion.heard import Heard, Judge
-    from emotts.metrics.voice import VoiceAnalysis
+    from emotts.recognition import Recognition
 
-PIECE_S = 30.0  # what is judged at once
 N_RIVALS = 2  # labels that are named after the best one
-# name in VoiceAnalysis -> (heading of the table, words of the block, unit, decimals)
-VOICE_COLUMNS: dict[str, tuple[str, str, str, int]] = {
-    "f0_hz": ("F0", "F0, median", "Hz", 0),
-    "f0_range_st": ("range", "F0 range", "st", 1),
-    "f0_slope_st_per_s": ("slope", "F0 slope", "st/s", 1),
-    "level_db": ("level", "level", "dBFS", 1),
-    "level_sd_db": ("l.sd", "level, standard deviation", "dB", 1),
-    "syllable_rate": ("syl/s", "syllables", "/s", 1),
-    "pause_count": ("paus", "pauses", "", 0),
-    "pause_share": ("p.sh", "share of pauses", "", 2),
-    "pause_mean_s": ("p.mn", "pause, mean", "s", 2),
-    "tilt_db_per_oct": ("tilt", "spectral tilt", "dB/oct", 1),
-    "alpha_ratio_db": ("alpha", "alpha ratio", "dB", 1),
-    "hammarberg_db": ("hamm", "Hammarberg index", "dB", 1),
-    "hnr_db": ("HNR", "harmonics to noise", "dB", 1),
-    "jitter_pct": ("jitt", "jitter", "%", 2),
-    "shimmer_pct": ("shim", "shimmer", "%", 1),
-}
 ROW = "{label:<10} {p:>4}  {arousal:>12} {valence:>12} {dominance:>12} {duration:>8} "
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What was found in one recording.
-
-    Attributes:
-        path: of the recording.
-        duration_s: of the recording.
-        heard: the judge's answer to the whole.
-        windows: its answers to every half second, where they were asked for.
-        voice: analysis of the voice.
-    """
-
-    path: Path
-    duration_s: float
-    heard: "Heard"
-    windows: "list[Heard]"
-    voice: "VoiceAnalysis"
 
 
 def add_parser(commands: Any) -> None:
@@ -93,8 +53,9 @@ def recognize(arguments: argparse.Namespace) -> int:
         ValueError: a mistake in the arguments, or the only recording cannot be judged.
         FileNotFoundError: the only recording or the judge does not exist.
     """
-    from emotts.cli.recordings import find_recordings
     from emotts.judges import load_judge
+    from emotts.recognition import recognize_file, to_json
+    from emotts.recordings import find_recordings
 
     paths = find_recordings(arguments.inputs)
     is_single = len(arguments.inputs) == 1 and paths == [Path(arguments.inputs[0])]
@@ -115,86 +76,10 @@ def recognize(arguments: argparse.Namespace) -> int:
     return _recognize_many(judge, paths, arguments)
 
 
-def recognize_file(judge: "Judge", path: Path, wants_windows: bool = False) -> Recognition:
-    """Judge one recording piece by piece.
-
-    Raises:
-        ValueError: it cannot be read, or no piece of it can be judged.
-        FileNotFoundError: it does not exist.
-    """
-    from emotts.audio import SPEC
-    from emotts.cli.recordings import read_pieces
-    from emotts.metrics.voice import summarise
-    from emotts.metrics.voice_frames import join_frames, measure_frames
-
-    rate, start_s = SPEC.sample_rate, 0.0
-    frames, weights = [], []
-    pieces: list[Heard] = []
-    windows: list[Heard] = []
-    refusal: ValueError | None = None
-    for waveform in read_pieces(path, rate, PIECE_S):
-        measured = measure_frames(waveform, rate)
-        frames.append(replace(measured, bands_db=measured.bands_db[:, :0]))  # the largest part, needed no more
-        try:
-            pieces.append(_shift(judge.hear(waveform, rate), start_s))
-            weights.append(max(1, int(measured.is_speech.sum())))
-            if wants_windows:
-                windows.extend(_shift(heard, start_s) for heard in judge.windows(waveform, rate))
-        except ValueError as error:  # a silent half minute does not spoil the rest
-            refusal = refusal or error
-        start_s += len(waveform) / rate
-    if not pieces:
-        raise refusal or ValueError("the recording holds no samples.")
-    return Recognition(path, start_s, join_heard(pieces, weights), windows, summarise(join_frames(frames)))
-
-
-def join_heard(pieces: "Sequence[Heard]", weights: Sequence[float]) -> "Heard":
-    """Average what was heard in consecutive pieces; the standard deviations then hold the change over time too.
-
-    Args:
-        pieces: at least one.
-        weights: of each; seconds or frames of speech.
-    """
-    import numpy as np
-
-    from emotts.emotion.heard import Heard
-
-    if len(pieces) == 1:
-        return pieces[0]
-    share = np.asarray(weights, np.float64) / np.sum(weights)
-    points = np.array([piece.avd for piece in pieces])
-    mean = share @ points
-    std = np.sqrt(share @ (np.array([piece.avd_std for piece in pieces]) ** 2 + (points - mean) ** 2))
-    embedding = share @ np.array([piece.embedding for piece in pieces])
-    norm = max(float(np.linalg.norm(embedding)), 1e-9)
-    return Heard(
-        start_s=pieces[0].start_s,
-        end_s=pieces[-1].end_s,
-        labels={name: float(share @ [piece.labels[name] for piece in pieces]) for name in pieces[0].labels},
-        avd=(float(mean[0]), float(mean[1]), float(mean[2])),
-        avd_std=(float(std[0]), float(std[1]), float(std[2])),
-        embedding=(embedding / norm).astype(np.float32),
-        is_uncertain=bool(share @ [piece.is_uncertain for piece in pieces] >= 0.5),
-    )
-
-
-def to_json(recognition: Recognition, judge: str, with_windows: bool) -> str:
-    """Return one line of JSON."""
-    facts: dict[str, Any] = {
-        "path": str(recognition.path),
-        "judge": judge,
-        "duration_s": round(recognition.duration_s, 3),
-        **recognition.heard.to_dict(),
-        "voice": recognition.voice.to_dict(),
-    }
-    if with_windows:
-        facts["windows"] = [heard.to_dict() for heard in recognition.windows]
-    return json.dumps(facts)
-
-
 def _recognize_many(judge: "Judge", paths: Sequence[Path], arguments: argparse.Namespace) -> int:
     """Judge one recording after the other; a bad one is named on stderr, at once and again at the end."""
     from emotts.cli import say
+    from emotts.recognition import VOICE_COLUMNS, recognize_file, to_json
 
     failed: list[Path] = []
     is_shown = sys.stderr.isatty()
@@ -238,17 +123,16 @@ def _check_plot(arguments: argparse.Namespace, is_single: bool) -> None:
 def _read_reference(path: Path) -> "tuple[np.ndarray, int]":
     """Return the first piece of a recording and its sample rate."""
     from emotts.audio import SPEC
-    from emotts.cli.recordings import read_pieces
+    from emotts.recognition import PIECE_S
+    from emotts.recordings import read_pieces
 
     return next(read_pieces(path, SPEC.sample_rate, PIECE_S)), SPEC.sample_rate
 
 
-def _shift(heard: "Heard", seconds: float) -> "Heard":
-    return replace(heard, start_s=heard.start_s + seconds, end_s=heard.end_s + seconds)
-
-
-def _block(recognition: Recognition, arguments: argparse.Namespace) -> str:
+def _block(recognition: "Recognition", arguments: argparse.Namespace) -> str:
     """Return the table of one recording, a line per fact."""
+    from emotts.recognition import VOICE_COLUMNS
+
     heard, voice = recognition.heard, recognition.voice.to_dict()
     best = sorted(heard.labels.items(), key=lambda item: -item[1])[: 1 + N_RIVALS]
     lines = [
@@ -268,8 +152,10 @@ def _block(recognition: Recognition, arguments: argparse.Namespace) -> str:
     return "\n".join([text, *_window_lines(recognition)]) if arguments.windows else text
 
 
-def _row(recognition: Recognition, arguments: argparse.Namespace) -> str:
+def _row(recognition: "Recognition", arguments: argparse.Namespace) -> str:
     """Return the line of one recording of several."""
+    from emotts.recognition import VOICE_COLUMNS
+
     voice = recognition.voice.to_dict()
     facts = _facts(recognition.heard) | {"duration": f"{recognition.duration_s:.2f} s"}
     numbers = " ".join(f"{_decimals(voice[name], digits):>6}" for name, (_, _, _, digits) in VOICE_COLUMNS.items())
@@ -277,7 +163,7 @@ def _row(recognition: Recognition, arguments: argparse.Namespace) -> str:
     return "\n".join([row, *_window_lines(recognition)]) if arguments.windows else row
 
 
-def _window_lines(recognition: Recognition) -> list[str]:
+def _window_lines(recognition: "Recognition") -> list[str]:
     return [
         ROW.format(**_facts(heard), duration=f"{heard.start_s:.2f} s").rstrip() + f" to {heard.end_s:.2f} s"
         for heard in recognition.windows

@@ -113,8 +113,8 @@ def _row_of(name: str) -> dict[str, Any]:
 
 def _add(arguments: argparse.Namespace) -> None:
     from emotts.cli.consent import consent_line
-    from emotts.cli.recordings import duration_of
     from emotts.pipeline import EmoTTS
+    from emotts.recordings import duration_of
     from emotts.speaker.profile import kept_voices, voices_folder
 
     path = kept_path(arguments.name)
@@ -157,10 +157,10 @@ def similarity_of(tts: "EmoTTS", profile: "VoiceProfile", recordings: list[str])
     """Return how near a sentence spoken in a voice is to the recordings it comes from; None without the weights for it."""
     if find_spec("resemblyzer") is None:
         return None
-    from emotts.cli.recordings import read_pieces
     from emotts.conversion.voices import REFERENCE_S
     from emotts.loop.conversion import similarity_to
     from emotts.metrics.speaker import load_speaker_encoder
+    from emotts.recordings import read_pieces
 
     speech = [next(read_pieces(Path(name), tts.sample_rate, REFERENCE_S[1])) for name in recordings]
     spoken = tts.synthesize(SENTENCE, voice=profile, seed=SEED)

@@ -174,10 +174,21 @@ class Converter(Voices):
         for warning in report.warnings:
             warnings.warn(warning, stacklevel=2)
 
-    def convert(self, source: Source, request: ConversionRequest, sample_rate: int | None = None) -> Conversion:
-        """Convert a whole recording; arguments and errors are those of `pieces`."""
+    def convert(
+        self,
+        source: Source,
+        request: ConversionRequest,
+        sample_rate: int | None = None,
+        told: Callable[[float], None] | None = None,
+    ) -> Conversion:
+        """Convert a whole recording; arguments and errors are those of `pieces`; `told` gets the seconds made after each piece."""
         started, report = time.perf_counter(), Report()
-        chunks = list(self.pieces(source, request, sample_rate, report))
+        chunks, made_s = [], 0.0
+        for chunk in self.pieces(source, request, sample_rate, report):
+            chunks.append(chunk)
+            made_s += len(chunk.waveform) / SPEC.sample_rate
+            if told is not None:
+                told(made_s)
         seconds = time.perf_counter() - started
         assert report.source is not None
         waveform = np.concatenate([chunk.waveform for chunk in chunks])
