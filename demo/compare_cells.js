@@ -8,7 +8,7 @@ let frameRequest = 0;
 const signed = (x) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(2);
 
 function build() {
-  props.places.forEach((place, number) => {
+  given("places").forEach((place, number) => {
     const cell = document.createElement("button");
     cell.type = "button";
     cell.className = "cell";
@@ -22,10 +22,10 @@ function build() {
 }
 
 function draw() {
-  const value = props.value || {}, given = value.cells || [];
-  frame.setAttribute("aria-label", props.label || "Nine feelings of one sentence");
-  props.places.forEach((place, number) => {
-    const cell = cells.children[number], own = given[number], url = own && own.file && own.file.url;
+  const value = props.value || {}, made = value.cells || [];
+  frame.setAttribute("aria-label", given("label") || "Nine feelings of one sentence");
+  given("places").forEach((place, number) => {
+    const cell = cells.children[number], own = made[number], url = own && own.file && own.file.url;
     const isPlaying = number === current && !player.paused;
     cell.disabled = !url;
     cell.classList.toggle("ready", Boolean(url));
@@ -82,8 +82,8 @@ element.addEventListener("keydown", (event) => {
 });
 
 watch("value", () => {
-  const given = (props.value && props.value.cells) || [];
-  const own = current >= 0 && given[current] && given[current].file;
+  const made = (props.value && props.value.cells) || [];
+  const own = current >= 0 && made[current] && made[current].file;
   if (current >= 0 && !(own && player.src.endsWith(own.url))) {
     player.pause();
     current = -1;

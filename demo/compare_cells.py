@@ -11,6 +11,7 @@ from emotts.emotion.labels import AVD_MEANS
 
 from .compare_grid import NAMES, PLACES
 from .components.colours import EMOTION_COLOURS
+from .components.given import with_given
 from .takes import Take
 
 _FILES = {suffix: Path(__file__).with_suffix(suffix).read_text("utf-8") for suffix in (".html", ".css", ".js")}
@@ -30,9 +31,10 @@ class CellGrid(gr.HTML):
             value: of `cells_of`; None is nine cells that wait. label: what it is called for those who cannot see it.
             options: of gr.HTML.
         """
+        shown = {"places": _places()}
         super().__init__(
-            value=value, label=label, html_template=_FILES[".html"], css_template=_FILES[".css"], js_on_load=_FILES[".js"],
-            apply_default_css=False, places=_places(), **options,
+            value=value, label=label, html_template=_FILES[".html"], css_template=_FILES[".css"],
+            js_on_load=with_given(_FILES[".js"], shown | {"label": label}), apply_default_css=False, **shown, **options,
         )  # fmt: skip
 
     def preprocess(self, payload: Any) -> None:
