@@ -28,12 +28,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("loop", "batch"),
     ("evaluation",),
     ("plotting",),
+    ("server",),
     ("cli", "demo", "recipes", "benchmarks", "tests"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # files of their own in the room of another: the F0 tracker, the pictures of what was heard
 ONE_ROOM = {
-    "pitch": "audio", "plotting_heard": "plotting", "prosody_edit": "timing", "word_times": "timing", "intonation": "timing",
+    "pitch": "audio", "recordings": "audio", "recognition": "judges", "plotting_heard": "plotting",
+    "prosody_edit": "timing", "word_times": "timing", "intonation": "timing",
     "telling": "plan", "plotting_conversion": "plotting",
 }  # fmt: skip
 
@@ -42,8 +44,9 @@ CONFINED = {
     "hydra": ("recipes/", "tests/"),
     "omegaconf": ("recipes/", "tests/"),
     "gradio": ("demo/", "tests/"),
+    **dict.fromkeys(("fastapi", "uvicorn", "pydantic", "starlette"), ("emotts/server/", "demo/", "tests/")),
     "matplotlib": ("emotts/plotting", "recipes/", "benchmarks/", "tests/"),
-    "accelerate": ("emotts/training.py", "recipes/", "tests/"),
+    "accelerate": ("emotts/training/", "recipes/", "tests/"),
     "pickle": (),
 }
 NOT_FOR_SPEAKING = (
@@ -87,8 +90,9 @@ def imports_of(path: Path) -> tuple[str, ...]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide the room"
-            yield str(node.module)
+            is_own = node.level > 0 and path.is_relative_to(ROOT / "demo")  # a room of its own, at any depth
+            assert is_own or node.level == 0, f"{path}: relative imports hide the room"
+            yield "demo" if is_own else str(node.module)
             if str(node.module).startswith("emotts"):  # `from emotts.acoustic import model` names a module
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):

@@ -89,6 +89,14 @@ def _run(arguments: argparse.Namespace) -> int:
         from emotts.cli.data import data
 
         data(arguments)
+    elif arguments.command == "card":
+        from emotts.cli.card import card
+
+        card(arguments)
+    elif arguments.command == "demo":
+        from emotts.cli.demo import demo
+
+        demo(arguments)
     elif arguments.command == "doctor":
         from emotts.cli.doctor import doctor
 
@@ -97,6 +105,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from emotts.cli.batch import batch
 
         return batch(arguments)
+    elif arguments.command == "serve":
+        from emotts.cli.serve import serve
+
+        serve(arguments)
     elif arguments.command in ("evaluate", "verify"):
         from emotts.cli import evaluate
 
@@ -147,7 +159,21 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="emotts", description="Emotional speech, spoken and measured.", epilog=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"emotts {__version__}")
-    from emotts.cli import align, batch, convert, data, direction, doctor, evaluate, inspect, recognize, voices
+    from emotts.cli import (
+        align,
+        batch,
+        card,
+        convert,
+        data,
+        demo,
+        direction,
+        doctor,
+        evaluate,
+        inspect,
+        recognize,
+        serve,
+        voices,
+    )
     from emotts.cli.check import add_check_options
     from emotts.cli.controls import add_control_options
 
@@ -169,7 +195,10 @@ def _parser() -> argparse.ArgumentParser:
     align.add_parser(commands)
     inspect.add_parser(commands)
     data.add_parser(commands)
+    card.add_parser(commands)
     doctor.add_parser(commands)
+    _add_model_options(demo.add_parser(commands))
+    _add_model_options(serve.add_parser(commands))
     for name, text, add_options in (
         ("evaluate", "speak a grid, let the judges hear it, write a report", evaluate.add_evaluate_options),
         ("verify", "show that every knob has its effect; exit code 1 where one has not", evaluate.add_verify_options),
