@@ -10,7 +10,7 @@ from .engine import KEEP_S, Engine
 from .room import Room
 
 TABS = ("speak", "convert", "compare", "listen", "story", "about")
-HEAD = "# emotts\nSpeech that sounds the way it should feel. Everything here is synthetic, and every file says so."
+HEAD = "# emotts\nSpeech that sounds the way it should feel. What is spoken here is synthetic, and every file of it says so."
 
 
 def build_app(engine: Engine, tabs: Sequence[str] = TABS) -> gr.Blocks:

@@ -5,12 +5,12 @@ Dominance is left open, and the seed is the same everywhere, so that only the fe
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from emotts.server.guard import check_text, check_voice
 
 from .engine import Engine, Tell, silent
+from .stopping import Stop
 from .takes import Take
 
 STEP = 0.7
@@ -23,13 +23,6 @@ NAMES = (
 LATTICE = (0, 1, 2, 5, 4, 3, 6, 7, 8, 5, 2, 1, 4, 7, 6, 3, 0)  # a walk along all its edges
 MAX_CHARS = 300  # it is spoken nine times
 MAX_SEED = 2**31 - 1
-
-
-@dataclass
-class Stop:
-    """A wish to stop, which work in pieces looks at after each."""
-
-    is_wished: bool = False
 
 
 def check_grid(engine: Engine, text: object, voice: object, seed: object) -> tuple[str, str, int]:

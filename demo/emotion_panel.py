@@ -1,6 +1,5 @@
 """The emotion controls of a tab: a way to ask and its own fields, with a pad that shows the place that is asked."""
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from .components.emotion_pad import EmotionPad
 from .components.keyframes import preset
 from .components.trajectory import TrajectoryEditor
 from .engine import Engine
+from .tables import quiet
 from .widgets import HEAVY, LIGHT, recorder, told
 from .wishes import BY_PLACE, MIXED, Asked, Wishes, place_of, read_wishes
 
@@ -162,7 +162,9 @@ class EmotionPanel:
         ):  # fmt: skip
             event(self._show, self.inputs, shown, trigger_mode="always_last", **LIGHT)
         for component in (self.recording, self.neutral):
-            component.change(self._show, self.inputs, shown, show_progress="hidden", **HEAVY)
+            component.change(
+                self._show, self.inputs, shown, show_progress="minimal", show_progress_on=[self.note], **HEAVY
+            )
 
     def _switch(self, mode: str) -> list[Any]:
         pad = gr.update(visible=mode in PAD_MODES)
@@ -187,8 +189,3 @@ class EmotionPanel:
         if asked.place is not None:
             marks = [{"arousal": asked.place[0], "valence": asked.place[1], "kind": "asked", "text": "asked"}]
         return gr.update(marks=marks, interactive=mode == "pad"), quiet(f"Asks for {asked.note}")
-
-
-def quiet(text: str) -> str:
-    """Return a line of small print; the text is shown as it is."""
-    return f"<p>{html.escape(text)}</p>" if text else ""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from emotts.speaker.profile import VoiceProfile
 
 OWN_FOLDERS = "take-"
+MAX_BYTES = 1_000_000_000  # of all that the folder holds
+CLEAN_AFTER_S = 5.0
 KEEP_S = 3_600.0  # how long files are kept
 NO_CONSENT = (
     "consent must be stated before a person's voice is converted; it was not. Ask the person, then tick the box. Recordings that "
@@ -58,6 +60,7 @@ class Engine:
         self.folder = Path(tempfile.mkdtemp(prefix="emotts-demo-"))
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         self._busy = threading.Lock()
+        self._cleaned = time.monotonic()
         self._known: dict[str, FeaturesJudge] = {}
 
     @property
@@ -190,12 +193,26 @@ class Engine:
         return str(place)
 
     def new_file(self, name: str) -> Path:
-        """Return a path with this name in a new private folder; folders older than KEEP_S are removed."""
-        now = time.time()
-        for folder in self.folder.glob(f"{OWN_FOLDERS}*"):  # what Gradio keeps beside them it removes itself
-            if now - folder.stat().st_mtime > KEEP_S:
-                shutil.rmtree(folder, ignore_errors=True)
+        """Return a path with this name in a new private folder; now and then it is cleaned, see `clean`."""
+        if time.monotonic() - self._cleaned > CLEAN_AFTER_S:
+            self.clean()
         return Path(tempfile.mkdtemp(prefix=OWN_FOLDERS, dir=self.folder)) / Path(name).name
+
+    def clean(self) -> None:
+        """Remove folders older than KEEP_S, and the oldest beyond MAX_BYTES, uploads among them."""
+        self._cleaned = time.monotonic()
+        ages = {}
+        for folder in (*self.folder.glob(f"{OWN_FOLDERS}*"), *self.folder.glob("gradio/*")):
+            try:
+                ages[folder] = (folder.stat().st_mtime, sum(file.stat().st_size for file in folder.rglob("*")))
+            except FileNotFoundError:  # somebody else removes too
+                continue
+        total, now = sum(size for _, size in ages.values()), time.time()
+        for folder, (made, size) in sorted(ages.items(), key=lambda item: item[1]):
+            is_old = now - made > KEEP_S and folder.parent == self.folder  # of its own files Gradio removes the old
+            if is_old or total > MAX_BYTES:
+                shutil.rmtree(folder, ignore_errors=True)
+                total -= size
 
     @contextmanager
     def working(self, tell: Tell) -> Iterator[None]:

@@ -9,7 +9,7 @@ from emotts.server.guard import check_text, sentence
 from emotts.server.limits import Limits
 from emotts.text import text_to_segments
 
-from .emotion_panel import quiet
+from .tables import quiet
 
 CHARS_PER_S = 14.5  # of plain speech
 SHOWN = 40  # pieces

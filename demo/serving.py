@@ -15,8 +15,9 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from gradio import processing_utils
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from emotts.server.run import listen
+from emotts.server.run import LOOPBACK, listen
 from emotts.server.run import serve as serve_asgi
 
 from .engine import Engine
@@ -25,6 +26,7 @@ from .theme import STYLE, make_theme
 HOST, FIRST_PORT, PORTS = "127.0.0.1", 7_860, 100
 SESSIONS = 100  # whose takes are remembered; Gradio would keep 10,000, some 0.4 MB each
 START_S = 60.0
+CLEAN_S = 60.0
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -61,10 +63,14 @@ class Page:
             time.sleep(0.02)
         self._server = servers[0]
 
-    def wait(self) -> None:
-        """Wait until it is stopped or interrupted."""
+    def wait(self, clean: Callable[[], None]) -> None:
+        """Wait until it is stopped or interrupted; `clean` is called every CLEAN_S."""
+        cleaned = time.monotonic()
         while self._thread.is_alive():
             self._thread.join(0.2)
+            if time.monotonic() - cleaned > CLEAN_S:
+                clean()
+                cleaned = time.monotonic()
 
     def close(self) -> None:
         """Stop it and wait until it has stopped."""
@@ -109,8 +115,11 @@ def serve(
     door = _first_free(host) if port is None else listen(host, port)
     number = door.getsockname()[1]
     app.state_session_capacity = SESSIONS
+    app.has_launched = app.is_running = True  # or Gradio would not ask whether a file that is named was uploaded
     whole = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     whole.add_middleware(Headers)
+    if host in LOOPBACK:  # a page elsewhere whose name was bent to this machine is not answered
+        whole.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
     gr.mount_gradio_app(
         whole, app, path="/", server_name=host, server_port=number, auth=auth, show_error=False,
         max_file_size=engine.limits.max_upload_bytes, allowed_paths=[], ssr_mode=False, enable_monitoring=False, pwa=False,

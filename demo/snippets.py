@@ -61,7 +61,7 @@ def _code(value: Any) -> str:
     frames = ", ".join(
         "Keyframe("
         + ", ".join(
-            [f"{frame.place:g}", *(f"{name}={x:g}" for name in DIMENSIONS if (x := getattr(frame, name)) is not None)]
+            [repr(frame.place), *(f"{name}={x!r}" for name in DIMENSIONS if (x := getattr(frame, name)) is not None)]
         )
         + ")"
         for frame in value.keyframes
@@ -73,7 +73,7 @@ def _timeline_file(timeline: Timeline) -> str:
     """Return the shell's lines that write a time line of dimensions."""
     rows = [",".join([timeline.kind, *DIMENSIONS])]
     for frame in timeline.keyframes:
-        cells = ["" if (x := getattr(frame, name)) is None else f"{x:g}" for name in DIMENSIONS]
-        rows.append(",".join([f"{frame.place:g}", *cells]))
+        cells = ["" if (x := getattr(frame, name)) is None else repr(x) for name in DIMENSIONS]
+        rows.append(",".join([repr(frame.place), *cells]))
     lines = "\n".join(rows)
     return f"cat > timeline.csv <<'END'\n{lines}\nEND\n"

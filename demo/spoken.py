@@ -5,6 +5,7 @@ from typing import Any
 
 from emotts.emotion.labels import DIMENSIONS
 
+from .tables import signed
 from .takes import Take
 
 LIKELY = 3  # labels that are named
@@ -15,9 +16,9 @@ def facts_html(take: Take) -> str:
     line = f"{take.duration_s:.2f} s · {take.rtf:.3f} x real time · seed {take.seed} · {html.escape(take.emotion)}"
     if take.heard is None:
         return f'<p class="emotts-quiet">{line}</p>'
-    asked = take.asked or (None, None, None)
+    asked = [signed(value) for value in take.asked] if take.asked else ["changes"] * len(DIMENSIONS)
     rows = "".join(
-        f"<tr><td>{name}</td><td>{_signed(wanted)}</td><td>{value:+.2f} ± {spread:.2f}</td></tr>"
+        f"<tr><td>{name}</td><td>{wanted}</td><td>{signed(value)} ± {spread:.2f}</td></tr>"
         for name, wanted, value, spread in zip(DIMENSIONS, asked, take.heard.avd, take.heard.avd_std, strict=True)
     )
     best = sorted(take.heard.labels.items(), key=lambda pair: -pair[1])[:LIKELY]
@@ -39,7 +40,3 @@ def marks_of(take: Take) -> list[dict[str, Any]]:
         spread = [take.heard.avd_std[0], take.heard.avd_std[1]]
         marks.append({"arousal": arousal, "valence": valence, "kind": "heard", "text": "heard", "std": spread})
     return marks
-
-
-def _signed(value: float | None) -> str:
-    return "open" if value is None else f"{value:+.2f}"

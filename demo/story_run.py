@@ -18,8 +18,8 @@ from emotts.emotion.heard import Heard
 from emotts.server.guard import sentence
 from emotts.speech import Result
 
-from .compare_grid import Stop
 from .engine import Engine
+from .stopping import Stop
 from .story_read import JOINED, KINDS, Story
 
 MAX_STORY_S = 1_200.0  # of speech

@@ -16,7 +16,7 @@ from .room import Room
 from .tables import row
 from .widgets import told
 
-CARD = PACKAGE.parent / "checkpoints" / "README.md"  # of the bundled model; an installed package has none
+CARDS = (PACKAGE / "_model_card.md", PACKAGE.parent / "checkpoints" / "README.md")  # installed, or in the repository
 LIBRARIES = ("torch", "numpy", "soundfile", "gradio")
 CONSENT = """### Whose voice it is
 
@@ -118,9 +118,10 @@ def voices_html(facts: dict[str, Any]) -> str:
 
 def model_card(engine: Engine) -> str | None:
     """Return the card of the model at work, where this is the bundled one and its card is here."""
-    if not CARD.is_file():
+    card = next((place for place in CARDS if place.is_file()), None)
+    if card is None:
         return None
-    text = CARD.read_text(encoding="utf-8")
+    text = card.read_text(encoding="utf-8")
     name = engine.tts.card.name
     if not name or name not in text.splitlines()[0]:
         return None

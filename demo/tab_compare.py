@@ -1,6 +1,5 @@
 """Compare: one sentence at nine places of the pad, two takes side by side, and a blind test whether they can be told apart."""
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +8,16 @@ import gradio as gr
 
 from .compare_abx import Abx, answer, start_abx, write_abx
 from .compare_cells import CellGrid, cells_of
-from .compare_grid import MAX_CHARS, MAX_SEED, PLACES, Stop, check_grid, marks_of_grid, path_of_grid, speak_grid
+from .compare_grid import MAX_CHARS, MAX_SEED, PLACES, check_grid, marks_of_grid, path_of_grid, speak_grid
 from .compare_pair import make_pair
 from .components.emotion_pad import EmotionPad
 from .engine import Engine
 from .room import Room
 from .spoken import facts_html, marks_of
+from .stopping import Stop, begin, end
+from .tables import quiet
 from .takes import Take, find_take
+from .uploads import sent_back
 from .widgets import HEAVY, LIGHT, player, told
 
 START_TEXT = "You came back after all."
@@ -75,26 +77,26 @@ def _build_grid(room: Room, grid: gr.State) -> None:
         yield {
             cells: cells_of([], True),
             pad: EmotionPad(marks=[], path=[]),
-            note: _quiet(f"0 of {len(PLACES)}"),
+            note: quiet(f"0 of {len(PLACES)}"),
             seed: whole,
         }
         try:
             for take in speak_grid(engine, words, name, whole, stop=wish):
                 takes = [*takes, take]
                 yield {
-                    cells: cells_of(takes, not wish.is_wished), note: _quiet(f"{len(takes)} of {len(PLACES)}"),
+                    cells: cells_of(takes, not wish.is_wished), note: quiet(f"{len(takes)} of {len(PLACES)}"),
                     pad: EmotionPad(marks=marks_of_grid(takes), path=path_of_grid(takes)),
                 }  # fmt: skip
         except Exception:
             yield {cells: cells_of(takes), note: "", grid: takes}
             raise
-        yield {cells: cells_of(takes), note: _quiet(_grid_note(takes)), grid: takes}
+        yield {cells: cells_of(takes), note: quiet(_grid_note(takes)), grid: takes}
 
     outputs = [cells, pad, note, seed, grid]
     given = [text, voice, seed, stop]
     for event in (go.click, text.submit):
-        event(_begin, stop, stop, **LIGHT).then(speak, given, outputs, show_progress="hidden", **HEAVY)
-    halt.click(_end, stop, stop, **LIGHT)
+        event(begin, None, stop, **LIGHT).then(speak, given, outputs, show_progress="hidden", **HEAVY)
+    halt.click(end, stop, stop, **LIGHT)
 
 
 def _build_pair(room: Room, grid: gr.State) -> Pickers:
@@ -131,7 +133,7 @@ def _build_pair(room: Room, grid: gr.State) -> Pickers:
         pair = make_pair(room.engine, one, two, bool(is_matched))
         return {
             first: gr.update(value=pair.a, label=_label("A", one)), second: gr.update(value=pair.b, label=_label("B", two)),
-            about_a: facts_html(one), about_b: facts_html(two), note: _quiet(pair.note),
+            about_a: facts_html(one), about_b: facts_html(two), note: quiet(pair.note),
             pad: EmotionPad(marks=marks_of_pair(one, two)),
         }  # fmt: skip
 
@@ -237,29 +239,12 @@ def _label(name: str, take: Take) -> str:
     return f"{name} · {take.key[1:]} · {take.voice}, {take.emotion[:LABEL_CHARS]}"
 
 
-def _quiet(text: str) -> str:
-    return f"<p>{html.escape(text)}</p>"
-
-
-def _begin(stop: Stop) -> Stop:
-    stop.is_wished = False
-    return stop
-
-
-def _end(stop: Stop) -> Stop:
-    stop.is_wished = True
-    return stop
-
-
 def _offer(engine: Engine) -> None:
     """Offer the endpoint."""
 
     def compare(text: str, voice: str = "", seed: int | None = None) -> list[dict[str, Any]]:
         """Speak one sentence at nine places of arousal and valence; returns for each a WAV file and what was asked and heard."""
         words, name, whole = check_grid(engine, text, voice, seed)
-        return [
-            {"file": {"path": take.path, "orig_name": "emotts.wav", "meta": {"_type": "gradio.FileData"}}, **take.facts}
-            for take in speak_grid(engine, words, name, whole)
-        ]
+        return [{"file": sent_back(take.path), **take.facts} for take in speak_grid(engine, words, name, whole)]
 
     gr.api(told(compare), api_name="compare", concurrency_id="model", concurrency_limit=1)

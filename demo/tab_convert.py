@@ -23,14 +23,14 @@ from .emotion_panel import EmotionPanel
 from .pictures import picture_of_conversion
 from .room import Room
 from .snippets import cli_line, python_lines
+from .stopping import Stop, begin, end, heeding
 from .takes import Take
 from .uploads import FileDataDict, sent_back, uploaded
-from .widgets import HEAVY, LIGHT, MODEL, player, recorder, told
+from .widgets import HEAVY, LIGHT, MAX_SEED, MODEL, player, recorder, told
 
 MODES = ("pad", "mix", "words", "recording", "keep")
 OWN = "recording"  # the voice of another recording
 HEARD = "heard"  # the recording's own feeling is what is heard in it
-MAX_SEED = 2**31 - 1
 CONSENT = "Everybody whose voice is in these recordings agrees to this conversion, and I will say that the result is synthetic."
 CONSENT_WHY = "Needed for the voice of a person. Recordings that say of themselves that a model spoke them need none."
 
@@ -85,13 +85,14 @@ def build_convert_tab(room: Room) -> None:
                 code = gr.Code(label="Python", language="python", wrap_lines=True, show_line_numbers=False,
                                lines=2, elem_id="convert-python")  # fmt: skip
 
+    halt = gr.State(Stop())
+
     @told
     def on_convert(
         path: str | None, agreed: bool, name: str, of_other: str | None, degree: float, keeps_timing: bool, takes: list[Take],
-        *values: Any, progress: gr.Progress = gr.Progress(),  # noqa: B008
+        halt: Stop, *values: Any, progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[dict[Any, Any]]:  # fmt: skip
-        def tell(part: float, what: str) -> None:
-            progress(part, desc=what)
+        tell = heeding(halt, lambda part, what: progress(part, desc=what))
 
         n = len(advanced)
         seed, keep_intonation, pitch, speed, felt = values[:n]
@@ -119,10 +120,10 @@ def build_convert_tab(room: Room) -> None:
             **dict(zip(downloads, ready(files), strict=True)),
         }  # fmt: skip
 
-    given = [recording, consent, voice, reference, strength, timing, room.takes, *advanced, *panel.inputs]
+    given = [recording, consent, voice, reference, strength, timing, room.takes, halt, *advanced, *panel.inputs]
     outputs = [before, after, said, view, pad, table, cli, code, *downloads, room.takes]
-    running = go.click(on_convert, given, outputs, show_progress_on=[after], **HEAVY)
-    stop.click(None, None, None, cancels=[running], **LIGHT)
+    running = go.click(begin, None, halt, **LIGHT).then(on_convert, given, outputs, show_progress_on=[after], **HEAVY)
+    stop.click(end, halt, halt, cancels=[running], **LIGHT)
     voice.change(lambda name: gr.update(visible=name == OWN), voice, reference, **LIGHT)
     gr.api(told(convert_endpoint(room)), api_name="convert", concurrency_id=MODEL, concurrency_limit=1)
 

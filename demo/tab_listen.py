@@ -15,10 +15,11 @@ from .listen_view import dimensions_html, labels_html, mark_of, origin_html, pat
 from .listen_work import Listened, listen_to
 from .pictures import picture_of_recording
 from .room import Room
+from .stopping import Stop, begin, end, heeding
 from .tables import quiet
 from .takes import Take, remembered
 from .uploads import FileDataDict, uploaded
-from .widgets import HEAVY, MODEL, recorder, told
+from .widgets import HEAVY, LIGHT, MODEL, recorder, told
 
 JUDGES = [
     ("the recogniser, a network on the mel spectrogram", RECOGNIZER),
@@ -38,7 +39,9 @@ def build_listen_tab(room: Room) -> None:
                 JUDGES, value=RECOGNIZER, label="Judge", elem_id="listen-judge",
                 info="they learnt from other voices and sentences; where they differ, believe neither",
             )  # fmt: skip
-            go = gr.Button("Listen", variant="primary", elem_id="listen-go")
+            with gr.Row():
+                go = gr.Button("Listen", variant="primary", elem_id="listen-go", scale=3)
+                stop = gr.Button("Stop", elem_id="listen-stop", scale=1, min_width=80)
         with gr.Column(scale=4, min_width=300):
             summary = gr.HTML(elem_id="listen-summary")
             labels = gr.HTML(quiet("How likely each feeling is stands here."), elem_id="listen-labels")
@@ -60,12 +63,14 @@ def build_listen_tab(room: Room) -> None:
             )  # fmt: skip
             download = gr.DownloadButton("JSON", size="sm", interactive=False, elem_id="listen-json")
 
+    halt = gr.State(Stop())
+
     @told
     def on_listen(
-        path: str | None, reference: str | None, name: str, takes: list[Take],
+        path: str | None, reference: str | None, name: str, takes: list[Take], halt: Stop,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[dict[Any, Any]]:  # fmt: skip
-        found = listen_to(engine, path, reference, name, lambda part, what: progress(part, desc=what))
+        found = listen_to(engine, path, reference, name, heeding(halt, lambda part, what: progress(part, desc=what)))
         heard, windows = found.recognition.heard, found.recognition.windows
         yield {
             summary: summary_html(found), origin: origin_html(found), labels: labels_html(heard),
@@ -77,7 +82,10 @@ def build_listen_tab(room: Room) -> None:
         yield {view: picture_of_recording(found.samples, engine.tts.sample_rate, windows)}
 
     outputs = [summary, origin, labels, dimensions, pad, voice, cli, view, download, room.takes]
-    go.click(on_listen, [recording, neutral, judge, room.takes], outputs, show_progress_on=[labels], **HEAVY)
+    running = go.click(begin, None, halt, **LIGHT).then(
+        on_listen, [recording, neutral, judge, room.takes, halt], outputs, show_progress_on=[labels], **HEAVY
+    )
+    stop.click(end, halt, halt, cancels=[running], **LIGHT)
     gr.api(told(listen_endpoint(room)), api_name="listen", concurrency_id=MODEL, concurrency_limit=1)
 
 

@@ -14,15 +14,18 @@ from .components.emotion_pad import EmotionPad
 from .components.speech_view import SpeechView
 from .components.trajectory import TrajectoryEditor
 from .downloads import download_files, download_row, ready
-from .emotion_panel import EmotionPanel, quiet
+from .emotion_panel import EmotionPanel
 from .picture_asked import asked_along
 from .pictures import picture_of_result
 from .preview import count_line, split_rows, words_of
 from .room import Room
 from .snippets import cli_line, python_lines
 from .spoken import facts_html, marks_of
+from .stopping import Stop, begin, end, heeding
+from .tables import quiet
 from .takes import Take, remembered
-from .widgets import HEAVY, LIGHT, player, recorder, told
+from .uploads import sent_back
+from .widgets import HEAVY, LIGHT, MAX_SEED, player, recorder, told
 
 MODES = ("pad", "mix", "time", "recording", "words", "text")
 START_TEXT = "I can't believe you came. I have waited for this day for so long!"
@@ -33,7 +36,6 @@ OWN = "own"  # a voice from a recording
 SHOW_ON_PHONE = (
     "() => { if (innerWidth < 700) document.getElementById('speak-audio').scrollIntoView({behavior: 'smooth'}); }"
 )
-MAX_SEED = 2**31 - 1
 DURATION_RANGE = (0.0, 60.0)  # seconds; 0 leaves it free
 
 
@@ -44,7 +46,7 @@ def build_speak_tab(room: Room) -> None:
         with gr.Column(scale=6, min_width=320):
             text = gr.Textbox(
                 START_TEXT, label="Text", lines=3, max_lines=12, max_length=engine.limits.max_text_chars, elem_id="speak-text",
-                info="[sad:0.5]a span[/], *emphasis*, [pause 300ms] and [[phonemes]] may stand in it",
+                info="[sad:0.5]a span[/], \\*emphasis\\*, [pause 300ms] and [[phonemes]] may stand in it",
             )  # fmt: skip
             count = gr.HTML(count_line(START_TEXT, engine.limits), elem_classes="emotts-quiet", elem_id="speak-count")
             with gr.Accordion("How it will be split and read", open=False) as split:
@@ -76,18 +78,18 @@ def build_speak_tab(room: Room) -> None:
                 cli = gr.Code(label="On the command line", language="shell", elem_id="speak-cli", **CODE)
                 code = gr.Code(label="In Python", language="python", elem_id="speak-python", **CODE)
 
-    seed = advanced[0]
+    seed, wish = advanced[0], gr.State(Stop())
 
     @told
     def on_speak(
-        words: str, name: str, recorded: str | None, agreed: bool, takes: list[Take], *values: Any,
+        words: str, name: str, recorded: str | None, agreed: bool, takes: list[Take], wish: Stop, *values: Any,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[dict[Any, Any]]:  # fmt: skip
         n = len(advanced)
         options = advanced_options(*values[:n])
         asked = panel.read(values[n:])
         options |= asked.options | {"voice": _voice(room, name, recorded, agreed)}
-        take, result = engine.speak(words, options, lambda part, what: progress(part, desc=what))
+        take, result = engine.speak(words, options, heeding(wish, lambda part, what: progress(part, desc=what)))
         yield {
             audio: take.path, facts: facts_html(take), seed: take.seed, cli: cli_line(take), code: python_lines(take),
             view: None, heard: EmotionPad(marks=[]), **dict.fromkeys(downloads, gr.DownloadButton(interactive=False)),
@@ -102,11 +104,11 @@ def build_speak_tab(room: Room) -> None:
             **dict(zip(downloads, ready(download_files(engine, take, result)), strict=True)),
         }  # fmt: skip
 
-    given = [text, voice, reference, consent, room.takes, *advanced, *panel.inputs]
+    given = [text, voice, reference, consent, room.takes, wish, *advanced, *panel.inputs]
     outputs = [audio, facts, view, heard, seed, cli, code, *downloads, room.takes]
-    running = go.click(on_speak, given, outputs, **HEAVY)
-    running.then(None, None, None, js=SHOW_ON_PHONE, **LIGHT)
-    stop.click(None, None, None, cancels=[running], **LIGHT)
+    running = go.click(begin, None, wish, **LIGHT).then(on_speak, given, outputs, **HEAVY)
+    running.success(None, None, None, js=SHOW_ON_PHONE, **LIGHT)
+    stop.click(end, wish, wish, cancels=[running], **LIGHT)
     text.input(lambda words: count_line(words, engine.limits), text, count, trigger_mode="always_last", **LIGHT)
     for event in (split.expand, text.blur):
         event(lambda words: split_rows(words, engine.limits), text, rows, **LIGHT)
@@ -229,6 +231,6 @@ def _offer(room: Room) -> None:
             options["emotion"] = check_emotion(emotion)
         take, result = engine.speak(check_text(text, engine.limits), options)
         take = engine.listened(take, result.waveform, result.sample_rate)
-        return {"path": take.path, "orig_name": "emotts.wav", "meta": {"_type": "gradio.FileData"}}, take.facts
+        return sent_back(take.path), take.facts
 
     gr.api(told(speak), api_name="speak", concurrency_id="model", concurrency_limit=1)

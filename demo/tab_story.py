@@ -11,10 +11,10 @@ from emotts.batch.rows import Row
 from emotts.batch.script import GAP_S, INERTIA
 from emotts.emotion.labels import DIMENSIONS
 
-from .compare_grid import Stop
 from .components.emotion_pad import EmotionPad
 from .engine import Engine
 from .room import Room
+from .stopping import Stop, begin, end
 from .story_examples import EXAMPLES
 from .story_moods import Mood, marks_of_path, moods_of, moods_svg, path_of
 from .story_read import HEADERS, KINDS, MAX_CHARS, MAX_INERTIA, Story, read_story, text_of_rows
@@ -145,10 +145,10 @@ def build_story_tab(room: Room) -> None:
 
     shown = [*seen, run, whole, archive, picked, one]
     check.click(look, given, shown, **LIGHT)
-    go.click(_begin, stop, stop, **LIGHT).then(speak, [*given, stop], shown, show_progress="hidden", **HEAVY).success(
+    go.click(begin, None, stop, **LIGHT).then(speak, [*given, stop], shown, show_progress="hidden", **HEAVY).success(
         walk, [who, run, *given], pad, **LIGHT
     )
-    halt.click(_end, stop, stop, **LIGHT)
+    halt.click(end, stop, stop, **LIGHT)
     example.click(lambda name: EXAMPLES.get(name, ""), kind, text, **LIGHT)
     upload.upload(told(uploaded), upload, [text, kind], **LIGHT).then(look, given, shown, **LIGHT)
     picked.input(play, [picked, run], one, **LIGHT)
@@ -225,16 +225,6 @@ def _row_title(row: Row) -> str:
 
 def _pad(moods: Sequence[Mood], speaker: str) -> EmotionPad:
     return EmotionPad(marks=marks_of_path(moods, speaker), path=path_of(moods, speaker))
-
-
-def _begin(stop: Stop) -> Stop:
-    stop.is_wished = False
-    return stop
-
-
-def _end(stop: Stop) -> Stop:
-    stop.is_wished = True
-    return stop
 
 
 def _offer(engine: Engine) -> None:

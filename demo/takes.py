@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from emotts.emotion.heard import Heard
@@ -78,6 +79,8 @@ def find_take(key: str | None, takes: Sequence[Take]) -> Take:
     """
     for take in takes:
         if take.key == key:
+            if not Path(take.path).is_file():
+                raise ValueError("the sound of this result was kept for an hour and is gone; make it again.")
             return take
     raise ValueError("take must be one of this session's last results; got none that is kept. Make one first.")
 

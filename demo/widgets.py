@@ -10,6 +10,9 @@ import gradio as gr
 
 from emotts.server.guard import sentence
 
+from .stopping import StoppedError
+
+MAX_SEED = 2**31 - 1
 MODEL = "model"  # concurrency group of all that computes; one at a time
 HEAVY: dict[str, Any] = {"concurrency_id": MODEL, "concurrency_limit": 1, "api_visibility": "private"}
 LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -24,6 +27,8 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
         def speaking_generator(*args: Any, **kwargs: Any) -> Any:
             try:
                 yield from function(*args, **kwargs)
+            except StoppedError:
+                gr.Info("Stopped.", duration=4)
             except Exception as error:
                 raise _as_told(error) from None
 

@@ -1,10 +1,15 @@
 """The whole page: what it offers to programs, what it refuses to strangers, and what it leaves behind."""
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 from urllib.parse import quote
 
 import httpx
@@ -95,19 +100,87 @@ def test_uploads_are_limited_and_keep_no_folders_in_their_names(url: str, engine
     assert stored.name == "evil.wav" and stored.is_relative_to(engine.folder)
 
 
-FORGED = ["/etc/passwd", "/proc/self/environ", str(Path(__file__)), "../../../etc/passwd"]
+@pytest.fixture(scope="module")
+def secrets(tts: EmoTTS, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Files of this machine that every tab could read, were they uploaded."""
+    folder = tmp_path_factory.mktemp("private")
+    tts.synthesize("This is between you and me, and nobody else.", seed=1).save(folder / "secret.wav", sidecar=False)
+    (folder / "secret.txt").write_text("ANNA: This is between you and me.", encoding="utf-8")
+    (folder / "secret.csv").write_text("text\nThis is between you and me.\n", encoding="utf-8")
+    return sorted(folder.iterdir())
 
 
-@pytest.mark.parametrize("path", FORGED)
+def taken_in(engine: Engine, secrets: list[Path]) -> list[Path]:
+    """Return copies of the secrets that the page has made."""
+    names = {path.name for path in secrets}
+    return [path for path in engine.folder.rglob("*") if path.name in names]
+
+
 @pytest.mark.parametrize("endpoint", ["convert", "listen"])
-def test_a_forged_file_is_not_read(url: str, endpoint: str, path: str) -> None:
-    data = [{"path": path, "meta": {"_type": "gradio.FileData"}}]
-    started = httpx.post(f"{url}gradio_api/call/{endpoint}", json={"data": data})
+@pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}])
+def test_a_forged_file_is_not_read(
+    url: str, endpoint: str, meta: dict[str, object], engine: Engine, secrets: list[Path]
+) -> None:
+    options = {"convert": ["sad", "", 1.0, True, True, 1], "listen": [None, "features"]}[endpoint]
+    file = {"path": str(secrets[-1]), **meta}
+    assert secrets[-1].suffix == ".wav"
+    started = httpx.post(f"{url}gradio_api/call/{endpoint}", json={"data": [file, *options]})
     if started.status_code == 200:
-        text = httpx.get(f"{url}gradio_api/call/{endpoint}/{started.json()['event_id']}", timeout=30.0).text
-        assert "event: error" in text and "root:" not in text and "import" not in text
+        text = httpx.get(f"{url}gradio_api/call/{endpoint}/{started.json()['event_id']}", timeout=60.0).text
+        assert "event: error" in text and "heard" not in text
     else:
         assert started.status_code in (400, 403, 422)
+    assert not taken_in(engine, secrets)
+
+
+def test_no_event_of_the_page_takes_a_forged_file(url: str, engine: Engine, secrets: list[Path]) -> None:
+    """Every component that takes files is given those of somebody else, one event after the other, by raw HTTP."""
+    config = httpx.get(f"{url}config", timeout=60.0).json()
+    kinds = {component["id"]: component["type"] for component in config["components"]}
+    taking = ("audio", "uploadbutton", "file")
+    events = [e for e in config["dependencies"] if e["backend_fn"] and any(kinds.get(i) in taking for i in e["inputs"])]
+    assert len(events) >= 6
+    for event in events:
+        for secret in secrets:
+            file = {"path": str(secret), "orig_name": secret.name, "meta": {"_type": "gradio.FileData"}}
+            body = {
+                "data": [file if kinds.get(i) in taking else None for i in event["inputs"]], "fn_index": event["id"],
+                "session_hash": "raw",
+            }  # fmt: skip
+            answer = httpx.post(f"{url}gradio_api/run/predict", json=body, timeout=60.0)
+            assert answer.status_code >= 400 or "between you and me" not in answer.text
+            assert not taken_in(engine, secrets), (event["id"], secret.name)
+
+
+def test_a_page_is_cheap_to_describe(engine: Engine) -> None:
+    """Each visit copies the description of all components: what is no plain data there costs seconds and memory."""
+    described = build_app(engine).get_config_file()
+    alive = [
+        (component["type"], name, type(value))
+        for component in described["components"]
+        for name, value in component["props"].items()
+        if not isinstance(value, dict | list | tuple | str | int | float | bool | None | FunctionType)
+    ]
+    assert not alive
+
+
+def test_other_names_of_this_machine_are_not_answered(url: str) -> None:
+    assert httpx.get(url, headers={"host": "evil.example"}).status_code == 400
+    assert httpx.get(f"{url}config", headers={"host": "localhost"}, timeout=60.0).status_code == 200
+
+
+def test_its_files_go_with_it_however_it_ends(tmp_path: Path) -> None:
+    program = [str(Path(sys.executable).with_name("emotts")), "demo"]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert process.stderr is not None
+    try:
+        assert "http://127.0.0.1:" in process.stderr.readline()
+        assert list(tmp_path.glob("emotts-demo-*/*"))  # it has spoken a word to warm up
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+    assert not list(tmp_path.glob("emotts-demo-*"))
 
 
 @pytest.mark.parametrize("meta", [{"_type": "gradio.FileData"}, None])

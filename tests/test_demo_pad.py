@@ -1,3 +1,5 @@
+"""The pad: what it takes from Python and from strangers, and how it is dragged by mouse, keys and touch."""
+
 import json
 import math
 from collections.abc import Iterator

@@ -1,6 +1,8 @@
 """The tab Speak in a browser, its event functions without one, and its endpoint."""
 
 import io
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from demo.components.keyframes import preset
 from demo.engine import KEEP_S, Engine
 from demo.preview import count_line, split_rows
 from demo.spoken import facts_html, marks_of
+from demo.stopping import StoppedError, begin, end, heeding
+from demo.takes import find_take
 from demo.theme import STYLE, make_theme
 from emotts import EmoTTS
 from emotts.provenance import read_provenance
@@ -187,13 +191,49 @@ def test_what_is_told_of_a_take_is_escaped(engine: Engine) -> None:
 
 
 def test_old_files_are_removed(engine: Engine) -> None:
-    import os
-
     old = engine.new_file("old.wav")
     old.write_bytes(b"x")
     os.utime(old.parent, (1.0, 1.0))
-    engine.new_file("new.wav")
-    assert not old.parent.exists() and KEEP_S <= 3_600.0
+    new = engine.new_file("new.wav")
+    engine.clean()
+    assert not old.parent.exists() and new.parent.exists() and KEEP_S <= 3_600.0
+
+
+def test_the_folder_holds_no_more_than_it_may(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.engine.MAX_BYTES", 3_000)
+    monkeypatch.setattr(engine, "folder", tmp_path)
+    made = []
+    for age, name in ((300, "gradio/oldest"), (200, "take-older"), (100, "take-new")):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "sound.wav").write_bytes(b"x" * 1_400)
+        os.utime(folder, (time.time() - age, time.time() - age))
+        made.append(folder)
+    engine.clean()
+    assert [folder.exists() for folder in made] == [False, True, True]
+
+
+def test_a_wish_to_stop_ends_the_work_after_the_piece_at_hand(engine: Engine) -> None:
+    stop, told = begin(), []
+
+    def tell(part: float, what: str) -> None:
+        told.append(what)
+        end(stop)
+
+    with pytest.raises(StoppedError):
+        engine.speak("One more sentence here. " * 60, {"seed": 1}, heeding(stop, tell))
+    assert len(told) == 1 and begin() is not stop
+    started = time.monotonic()
+    engine.speak("Hi there.", {"seed": 1})  # nothing holds the engine any more
+    assert time.monotonic() - started < 5.0
+
+
+def test_a_result_whose_sound_is_gone_is_told(engine: Engine) -> None:
+    take, _ = engine.speak("Hello.", {"seed": 1})
+    assert find_take(take.key, [take]) is take
+    Path(take.path).unlink()
+    with pytest.raises(ValueError, match="make it again"):
+        find_take(take.key, [take])
 
 
 def test_the_endpoint_speaks_for_programs(url: str) -> None:

@@ -1,3 +1,5 @@
+"""The trajectory editor: drawings and time lines, and how its points are moved by mouse, keys and touch."""
+
 import json
 import math
 from collections.abc import Iterator

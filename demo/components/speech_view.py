@@ -42,6 +42,7 @@ class SpeechView(gr.HTML):
             label: a name that is read out before the picture's own description.
             options: of gr.HTML, such as elem_id and visible.
         """
+        self.player, self.placeholder = player, placeholder  # gr.HTML takes what is no attribute for an event
         shown = {"player": player, "placeholder": placeholder, "colours": EMOTION_COLOURS | DIMENSION_COLOURS}
         super().__init__(
             value=value, label=label, html_template=TEMPLATE, css_template=STYLE,

@@ -60,7 +60,8 @@ class TrajectoryEditor(gr.HTML):
                 f"ends must be one rising number from 0 to 1 for each of {len(words)} words; got {len(ends)}."
             )
         self.words = [str(word)[:LONGEST_WORD] for word in list(words)[:MAX_WORDS]]
-        shown = {"words": self.words, "ends": list(ends)[:MAX_WORDS], "lines": LINES, "most": MAX_POINTS}
+        self.ends = list(ends)[:MAX_WORDS]  # gr.HTML takes what is no attribute for an event
+        shown = {"words": self.words, "ends": self.ends, "lines": LINES, "most": MAX_POINTS}
         super().__init__(
             value=value, label=label, html_template=TEMPLATE, css_template=STYLE,
             js_on_load=with_given(DRAWING + SCRIPT, shown | {"label": label}), apply_default_css=False, **shown, **options,

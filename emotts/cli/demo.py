@@ -1,6 +1,7 @@
 """`emotts demo`: the interactive page, served to this machine until it is interrupted."""
 
 import argparse
+import signal
 import sys
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -49,6 +50,10 @@ def demo(arguments: argparse.Namespace) -> None:
     if arguments.host not in (HOST, "localhost", "::1") and auth is None:
         say(f"emotts: warning: {arguments.host} lets other machines in, and no --auth-file asks them who they are")
 
+    from emotts.server.memory import bound_caches
+
+    bound_caches()
+
     from emotts.pipeline import EmoTTS
 
     package = load_demo().__name__
@@ -61,7 +66,11 @@ def demo(arguments: argparse.Namespace) -> None:
         import webbrowser
 
         webbrowser.open(page.url)
-    page.wait()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that files are removed then too
+    try:
+        page.wait(engine.clean)
+    finally:
+        page.close()
 
 
 def read_auth(path: Path) -> list[tuple[str, str]]:

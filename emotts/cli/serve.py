@@ -13,9 +13,6 @@ HOST, PORT = "127.0.0.1", 8880
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 TOKEN_CHARS = (8, 512)
 TOKEN = "EMOTTS_TOKEN"
-# What is compiled for one length of speech is kept for the next one of that length.
-# Over 180 texts a process grew by 40 MB with torch's own capacities and by 5 MB with 16.
-CACHES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
 EXAMPLES = """examples:
   emotts serve
   emotts serve --port 9000 --max-waiting 8 --timeout 60
@@ -68,16 +65,19 @@ def serve(arguments: argparse.Namespace) -> None:
     origins = [check_origin(origin) for origin in arguments.cors]
     limits = asked_limits(arguments)
 
-    from emotts.server.run import address_of, listen
+    from emotts.server.memory import bound_caches
+    from emotts.server.run import LOOPBACK, address_of, listen
     from emotts.server.run import serve as run
 
-    for name, capacity in CACHES.items():
-        os.environ.setdefault(name, capacity)  # which torch reads when it first computes
+    bound_caches()
     with listen(arguments.host, arguments.port) as listening:
         from emotts.pipeline import EmoTTS
         from emotts.server.app import create_app
 
-        app = create_app(EmoTTS.from_pretrained(arguments.checkpoint, arguments.device), limits, token, origins)
+        hosts = LOOPBACK if arguments.host in LOOPBACK else ("*",)
+        app = create_app(
+            EmoTTS.from_pretrained(arguments.checkpoint, arguments.device), limits, token, origins, hosts=hosts
+        )
         if token is None and not is_this_machine(arguments.host):
             say(
                 f"emotts: warning: {arguments.host} lets other machines in, and no token asks them who they are (${TOKEN})"

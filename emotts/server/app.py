@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from emotts import __version__
 from emotts.pipeline import EmoTTS
@@ -26,6 +27,7 @@ def create_app(
     token: str | None = None,
     cors: Sequence[str] = (),
     stall_s: float = STALL_S,
+    hosts: Sequence[str] = ("*",),
 ) -> FastAPI:
     """Return the app; it warms the model up when it is started.
 
@@ -34,6 +36,8 @@ def create_app(
         token: that a client must bring; None lets everybody in.
         cors: origins whose pages may call, such as "https://example.org"; none by default.
         stall_s: longest pause within the body of a request.
+        hosts: names by which it may be asked; on a loopback address those of this machine, so that no page elsewhere whose name
+            was bent to it is answered.
     """
     service = Service(tts, limits or Limits(), worker := Worker(limits or Limits()))
 
@@ -59,6 +63,8 @@ def create_app(
             CORSMiddleware, allow_origins=list(cors), allow_methods=["GET", "POST"], allow_headers=["*"],
             expose_headers=["*"],
         )  # fmt: skip
+    if "*" not in hosts:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_middleware(Counted, metrics=service.metrics)
     app.openapi = lambda: _described(app, service)  # type: ignore[method-assign]
     return app

@@ -15,6 +15,7 @@ KEEP_ALIVE_S = 5
 GRACE_S = 5  # for replies that are on their way when the server ends
 WRITE_S = 120.0  # in which a client takes something of what is waiting for it
 MAX_CONNECTIONS = 512  # each holds a file; beyond, 503
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 MAX_HEAD_BYTES = 16_384
 
 
