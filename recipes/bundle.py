@@ -8,7 +8,6 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
-import hydra
 import torch
 import yaml
 from hydra.utils import get_class
@@ -34,7 +33,6 @@ def read_curves(path: str | None) -> dict[str, list[list[float]]]:
     return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="bundle")
 def main(config: DictConfig) -> None:
     modules, trained = {}, {}
     for name, folder in (("acoustic", Path(config.acoustic_folder)), ("vocoder", Path(config.vocoder_folder))):
@@ -68,4 +66,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("bundle")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import hydra
 import torch
 import yaml
 from omegaconf import DictConfig
@@ -11,7 +10,6 @@ from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.listeners import fingerprint
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="bundle_converter")
 def main(config: DictConfig) -> None:
     modules, trained = {}, {}
     for name, folder in (
@@ -30,4 +28,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("bundle_converter")

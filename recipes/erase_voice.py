@@ -6,7 +6,6 @@ content. Prints by how much frames change. Run it once, after recipes/train_cont
 
 from pathlib import Path
 
-import hydra
 import numpy as np
 import torch
 import yaml
@@ -39,7 +38,6 @@ def heard(model: SpeechEncoder, config: DictConfig) -> tuple[list[np.ndarray], l
     return rows, voices
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="erase_voice")
 def main(config: DictConfig) -> None:
     folder = Path(config.folder)
     modules, metadata = load_checkpoint(folder)
@@ -67,4 +65,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("erase_voice")

@@ -1,6 +1,9 @@
 """Prepare a recorded corpus: list and verify it, then audio, features, phonemes, durations. Options: conf/prepare.
 
 python recipes/prepare_corpus.py corpus=esd root=/data/ESD output=runs/esd [processes=4] [listing_only=true]
+
+Over a cluster, machine i of n is given shard=i/n, all with the same output on a shared disk; the same command without shard
+then joins what they made, and makes what is missing. The result is that of one machine, byte for byte.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ def main(config: DictConfig) -> None:
 def prepare(config: DictConfig) -> None:
     """List, verify, prepare, merge."""
     # 1. List: what the corpus says of its clips.
+    own = own_part(config.shard)
     corpus = build_corpus(config.corpus)
     settings = Settings(**checked("settings", config.settings, Settings))
     if config.aligner not in ALIGNERS:
@@ -79,17 +83,36 @@ def prepare(config: DictConfig) -> None:
 
     # 2. Level: one gain per speaker. 3. Prepare: finished shards are skipped.
     with workers(config.processes) as pool:
-        people = [(job, voice, part) for voice, part in speakers(rows).items()]
-        gains = dict(run(pool, gain_of, people, "speaker"))
-        shards = plan_shards(rows, gains, config.shard_size)
+        drafts = plan_shards(rows, dict.fromkeys(speakers(rows), 0.0), config.shard_size)[own]
+        needed = {row.voice for shard in drafts for row in shard.rows}
+        people = [(job, voice, part) for voice, part in speakers(rows).items() if voice in needed]
+        gains = dict.fromkeys(speakers(rows), 0.0) | dict(run(pool, gain_of, people, "speaker"))
+        shards = plan_shards(rows, gains, config.shard_size)[own]
         for _ in run(pool, work, [(job, shard) for shard in shards], "shard"):
             pass
+    if config.shard is not None:
+        print(f"{len(shards)} shards of part {config.shard} are done; without shard= they are joined.", file=sys.stderr)
+        return
 
     # 4. Merge.
     report = merge_shards(job, shards, listing, corpus.facts)
     print(json.dumps(report, indent=2, ensure_ascii=False))
     if not report["utterances"]:
         raise ValueError(f"{corpus.facts.title}: no clip could be prepared; {output / 'quarantine.jsonl'} says why.")
+
+
+def own_part(shard: str | None) -> slice:
+    """Return which shards this machine prepares: of "i/n" every n-th from the i-th, all if there is none.
+
+    Raises:
+        ValueError: it is not such a text.
+    """
+    if shard is None:
+        return slice(None)
+    number, _, count = str(shard).partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise ValueError(f"shard must be i/n, such as 2/8 for the second of eight machines; got {shard!r}.")
+    return slice(int(number) - 1, None, int(count))
 
 
 def build_corpus(config: DictConfig) -> Corpus:
@@ -176,4 +199,7 @@ def run(
 
 
 if __name__ == "__main__":
+    from start import CONF, spell_out
+
+    spell_out("prepare_corpus", CONF / "prepare")
     main()

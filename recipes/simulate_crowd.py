@@ -49,4 +49,7 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    from start import spell_out
+
+    spell_out("simulate_crowd")
     main()

@@ -1,29 +1,34 @@
-"""Train the acoustic model on a manifest: python recipes/train_acoustic.py corpus=runs/corpus max_minutes=60.
+"""Train the acoustic model: python recipes/train_acoustic.py corpus=runs/corpus max_minutes=60, or corpus='[runs/a,runs/b]'.
 
-Run the same command again to go on from the last state. The averaged weights are exported to <output>/export as checkpoint parts;
-spoken samples go to TensorBoard and <output>/samples. With judge=<folder of a recogniser> the judge hears a small grid every
-judge_every steps, its scores are logged, and the best model so far stays in <output>/best.
+Run the same command again to go on from the last state; `accelerate launch` before recipes/ takes several GPUs. The averaged
+weights are exported to <output>/export as checkpoint parts; spoken samples go to TensorBoard and <output>/samples. With
+judge=<folder of a recogniser> the judge hears a small grid every judge_every steps, its scores are logged, and the best model so
+far stays in <output>/best.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
 import torch
+from facts import facts_of_run
 from omegaconf import DictConfig, OmegaConf
 
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
-from emotts.acoustic.objective import Target, acoustic_losses, total
+from emotts.acoustic.objective import Residuals, Target, acoustic_losses, loss_counts, total
+from emotts.data.balance import balanced_weights
 from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
 from emotts.data.manifest import read_manifest
 from emotts.emotion.space import EmotionInput
 from emotts.pipeline import EmoTTS
-from emotts.text.symbols import PHONEMES
+from emotts.text.symbols import N_MARKS, PHONEMES
 from emotts.training import Trainer
+from emotts.training.pictures import f0_picture, mel_picture
+from emotts.training.validation import validate
 from emotts.vocoder.baseline import BaselineVocoder
 
-VALID_BATCHES = 6
 SAMPLES = (
     ("neutral", "The train leaves at seven."),
     ("happy", "I can't believe you came."),
@@ -32,15 +37,54 @@ SAMPLES = (
 SAMPLING = {"default_temperature": 0.2, "default_prosody_temperature": 0.5}
 
 
-def condition_of(batch: Batch) -> Condition:
+@dataclass
+class Lesson:
+    """A batch and the place of each row's language among those of the model [B]."""
+
+    batch: Batch
+    language: torch.Tensor
+
+
+def condition_of(batch: Batch, language: torch.Tensor | None = None) -> Condition:
     """Read what the model is told from a batch."""
     emotion = EmotionInput(batch.labels, batch.label_known, batch.avd, batch.avd_known)
-    return Condition(batch.phonemes, batch.stresses, batch.token_lengths, batch.voice, emotion)
+    return Condition(batch.phonemes, batch.stresses, batch.token_lengths, batch.voice, emotion, language=language)
 
 
 def target_of(batch: Batch) -> Target:
     """Read what the model should say from a batch."""
     return Target(batch.durations, batch.features, batch.feature_weight, batch.f0, batch.contour, batch.mel)
+
+
+class Lessons:
+    """A split as batches, each a function of its number."""
+
+    def __init__(self, corpus: Corpus, languages: list[str], config: DictConfig, balance: float) -> None:
+        self.corpus = corpus
+        shares = balanced_weights(corpus.rows, corpus.corpora, balance) if balance > 0 else None
+        self.plan = BatchPlan([r.n_frames for r in corpus.rows], config.max_frames, config.seed, shares)
+        self.language = torch.tensor([languages.index(r.language.lower()) for r in corpus.rows])
+
+    def __call__(self, number: int) -> Lesson:
+        picks = self.plan.indices(number)
+        return Lesson(collate([self.corpus.utterance(i) for i in picks]), self.language[picks])
+
+
+def folders_of(config: DictConfig) -> list[str]:
+    """Return the corpora: one, or a list."""
+    return [config.corpus] if isinstance(config.corpus, str) else list(config.corpus)
+
+
+def load(config: DictConfig) -> tuple[Corpus, Corpus]:
+    """Return what is trained on and what is held out, with the same voices at the same registers."""
+    folders = folders_of(config)
+    found = {row.voice for folder in folders for row in read_manifest(Path(folder) / "manifest.jsonl")}
+    voices = list(config.voices or sorted(found))
+    train, valid = (Corpus(folders, split, voices) for split in ("train", "valid"))
+    if config.limit is not None:
+        train = train.spread(config.limit)
+    valid.mean_log_f0 = train.mean_log_f0
+    return train, valid
 
 
 def set_statistics(model: AcousticModel, corpus: Corpus) -> None:
@@ -54,29 +98,15 @@ def set_statistics(model: AcousticModel, corpus: Corpus) -> None:
     model.prosody.std.copy_(features.std(dim=0).clamp_min(0.05))
 
 
-def build(config: DictConfig, voices: list[str]) -> AcousticModel:
-    """Instantiate the network of the configuration for these voices."""
+def build(config: DictConfig, voices: list[str], languages: list[str]) -> AcousticModel:
+    """Instantiate the network of the configuration for these voices and languages; one language needs no telling apart."""
     OmegaConf.update(config, "acoustic.voices", voices)
     OmegaConf.update(config, "acoustic.text_encoder.n_phonemes", len(PHONEMES))
+    if len(languages) > 1:
+        OmegaConf.update(config, "acoustic.text_encoder.languages", languages, force_add=True)
+        OmegaConf.update(config, "acoustic.text_encoder.n_stresses", N_MARKS)
     torch.manual_seed(config.seed)
     return hydra.utils.instantiate(config.acoustic, _convert_="all")
-
-
-def validate(trainer: Trainer[Batch], corpus: Corpus, plan: BatchPlan, config: DictConfig) -> None:
-    """Log the averaged model's losses on held-out rows, with noise fixed."""
-    dropout = hydra.utils.instantiate(config.dropout)
-    sums: dict[str, float] = {}
-    with trainer.averaged() as model, torch.inference_mode():
-        for step in range(VALID_BATCHES):
-            batch = collate([corpus.utterance(i) for i in plan.indices(step)])
-            generator = torch.Generator().manual_seed(step)
-            losses = acoustic_losses(
-                model, condition_of(batch).to(trainer.device), target_of(batch).to(trainer.device), generator, dropout
-            )
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value) / VALID_BATCHES
-    trainer.log(sums, prefix="valid")
-    print(trainer.step, {k: round(v, 4) for k, v in sums.items()}, flush=True)
 
 
 def speaker_of(model: AcousticModel, device: torch.device) -> EmoTTS:
@@ -84,7 +114,7 @@ def speaker_of(model: AcousticModel, device: torch.device) -> EmoTTS:
     return EmoTTS(model, BaselineVocoder(), dict(SAMPLING), str(device))
 
 
-def log_samples(trainer: Trainer[Batch]) -> None:
+def log_samples(trainer: Trainer[Lesson]) -> None:
     """Speak the sample sentences, each with the next voice, into TensorBoard and <output>/samples."""
     with trainer.averaged() as model:
         tts = speaker_of(model, trainer.device)
@@ -92,9 +122,11 @@ def log_samples(trainer: Trainer[Batch]) -> None:
             result = tts.synthesize(text, emotion=label, voice=tts.voices[i % len(tts.voices)].name, seed=0)
             result.save(trainer.output / "samples" / f"{label}.wav")
             trainer.writer.add_audio(f"samples/{label}", result.waveform[None], trainer.step, result.sample_rate)
+            trainer.writer.add_image(f"mel/{label}", mel_picture(result.mel), trainer.step, dataformats="HWC")
+            trainer.writer.add_image(f"f0/{label}", f0_picture(result.f0), trainer.step, dataformats="HWC")
 
 
-def judge_model(trainer: Trainer[Batch], config: DictConfig) -> None:
+def judge_model(trainer: Trainer[Lesson], config: DictConfig) -> None:
     """Log the judge's scores of the averaged model, and export it to <output>/best if none before scored higher."""
     from emotts.evaluation.scores import grid_scores
     from emotts.judges import load_judge
@@ -109,78 +141,75 @@ def judge_model(trainer: Trainer[Batch], config: DictConfig) -> None:
         record.write_text(json.dumps({"step": trainer.step, **scores}, indent=2) + "\n")
 
 
-def export(trainer: Trainer[Batch], config: DictConfig, name: str = "export") -> None:
+def export(trainer: Trainer[Lesson], config: DictConfig, name: str = "export") -> None:
     """Write the averaged weights and the configuration that rebuilds them to <output>/<name>."""
     from emotts.checkpoint import save_checkpoint
 
     with trainer.averaged() as model:
-        metadata = {
+        metadata = facts_of_run(config, config.corpus) | {
             "recipe": "train_acoustic",
             "steps": trainer.step,
             "minutes": round(trainer.seconds / 60.0, 1),
-            "seed": config.seed,
         }
         modules = {"acoustic": (OmegaConf.to_container(config.acoustic, resolve=True), model)}
         save_checkpoint(Path(config.output) / name, modules, metadata)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train_acoustic")
-def main(config: DictConfig) -> None:
-    voices = list(config.voices or sorted({row.voice for row in read_manifest(Path(config.corpus) / "manifest.jsonl")}))
-    corpus = Corpus(config.corpus, "train", voices)
-    valid = Corpus(config.corpus, "valid", voices)
-    valid.mean_log_f0 = corpus.mean_log_f0
+def main(config: DictConfig) -> float:
+    # 1. Data and model.
+    corpus, valid = load(config)
+    languages = sorted({row.language.lower() for row in (*corpus.rows, *valid.rows)})
     (Path(config.output) / "samples").mkdir(parents=True, exist_ok=True)
-    model = build(config, voices)
+    model = build(config, corpus.voices, languages)
     set_statistics(model, corpus)
-    parameters = {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
-    print(
-        json.dumps(
-            {
-                "utterances": len(corpus),
-                "hours": round(sum(r.n_frames for r in corpus.rows) / 93.75 / 3600, 2),
-                **parameters,
-            }
-        )
-    )
+    told = {"utterances": len(corpus), "hours": round(sum(r.n_frames for r in corpus.rows) / 93.75 / 3600, 2)}
+    told |= {"left_out": corpus.left_out, "languages": languages}
+    told |= {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
 
-    trainer: Trainer[Batch] = Trainer(
-        model,
-        config.output,
-        hydra.utils.instantiate(config.schedule),
-        config.seed,
-        precision=config.precision,
-        log_every=config.log_every,
-        save_minutes=config.save_minutes,
-        device=config.device,
-    )
+    # 2. Training.
+    trainer: Trainer[Lesson] = Trainer(
+        model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
+        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device, pieces=config.pieces,
+        shard=config.shard,
+    )  # fmt: skip
+    if trainer.is_first:
+        print(json.dumps(told), flush=True)
     # Registers follow the corpus even in a resumed run, for it may have gained voices since.
     model.voices.mean_log_f0.copy_(torch.tensor([corpus.mean_log_f0[name] for name in corpus.voices]))
-    plan = BatchPlan([r.n_frames for r in corpus.rows], config.max_frames, config.seed)
-    valid_plan = BatchPlan([r.n_frames for r in valid.rows], config.max_frames, config.seed)
+    lessons, held_out = Lessons(corpus, languages, config, config.balance), Lessons(valid, languages, config, 0.0)
     dropout = hydra.utils.instantiate(config.dropout)
+    residuals = Residuals()
 
-    def batch_of(step: int) -> Batch:
-        return collate([corpus.utterance(i) for i in plan.indices(step)])
+    def losses_of(model: AcousticModel, lesson: Lesson, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        batch, device = lesson.batch, trainer.device
+        condition, target = condition_of(batch, lesson.language).to(device), target_of(batch).to(device)
+        if config.by_heart:
+            generator = torch.Generator().manual_seed(config.seed)
+        trust = batch.avd_trust.to(device)
+        return acoustic_losses(model, condition, target, generator, dropout, residuals, trust)
 
-    def losses_of(model: AcousticModel, batch: Batch, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        return acoustic_losses(
-            model, condition_of(batch).to(trainer.device), target_of(batch).to(trainer.device), generator, dropout
-        )
+    def counts_of(lesson: Lesson) -> dict[str, torch.Tensor]:
+        return loss_counts(condition_of(lesson.batch), target_of(lesson.batch))
 
-    judged = trainer.step
+    judged, held_out_loss = trainer.step, float("nan")
 
-    def on_save(trainer: Trainer[Batch]) -> None:
-        nonlocal judged
-        validate(trainer, valid, valid_plan, config)
+    def on_save(trainer: Trainer[Lesson]) -> None:
+        nonlocal judged, held_out_loss
+        means = validate(trainer, held_out, losses_of)
+        held_out_loss = float(total({name: torch.tensor(value) for name, value in means.items()}))
         export(trainer, config)
         log_samples(trainer)
         if config.judge is not None and trainer.step >= min(judged + config.judge_every, config.schedule.max_steps):
             judge_model(trainer, config)
             judged = trainer.step
 
-    trainer.fit(batch_of, losses_of, total, config.max_minutes, on_save)
+    trainer.fit(
+        lessons, losses_of, total, config.max_minutes, on_save, counts_of, None if config.by_heart else residuals
+    )
+    return held_out_loss
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("train_acoustic")

@@ -12,6 +12,7 @@ import hydra
 import numpy as np
 import torch
 import torch.nn.functional as F
+from facts import facts_of_run
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -23,8 +24,8 @@ from emotts.data.dataset import BatchPlan, load_corpora
 from emotts.emotion.augment import cut_band
 from emotts.layers import lengths_to_mask
 from emotts.training import Trainer
+from emotts.training.validation import validate
 
-VALID_BATCHES = 6
 CUT_SHARE = 0.2  # of the clips lose their upper band wholly
 PAUSE_WEIGHT = 0.2  # of the content loss where nothing is said
 PAUSE_IDS = 11  # padding, silences and punctuation come first in the alphabet
@@ -71,6 +72,17 @@ def losses_of(
     }
 
 
+def counts_of(batch: ContentBatch) -> dict[str, Tensor]:
+    """Return what each loss is a mean over, so that batches in parts can be averaged rightly."""
+    said = (batch.token >= 0) & lengths_to_mask(batch.lengths, batch.token.shape[1])
+    phoneme = torch.gather(batch.phonemes, 1, batch.token.clamp_min(0))
+    spoken = (said & (phoneme >= PAUSE_IDS)).sum()
+    return {
+        "content": spoken + PAUSE_WEIGHT * (said & (phoneme < PAUSE_IDS)).sum(), "phoneme": said.sum(), "stress": spoken,
+        "begins": said.sum(), "activity": (batch.activity != UNKNOWN).sum(), "wrong": spoken,
+    }  # fmt: skip
+
+
 def set_statistics(model: SpeechEncoder, text_encoder: torch.nn.Module, source: ContentSource) -> None:
     """Set the mean and standard deviation of the text encoder's output over some utterances."""
     batch = source.batch(range(0, len(source.places), max(1, len(source.places) // 200)), np.random.default_rng(0))
@@ -84,12 +96,12 @@ def set_statistics(model: SpeechEncoder, text_encoder: torch.nn.Module, source: 
 def export(trainer: Trainer[ContentBatch], config: DictConfig) -> None:
     """Write the averaged weights and the configuration that rebuilds them to <output>/export."""
     with trainer.averaged() as model:
-        metadata = {"recipe": "train_content", "steps": trainer.step, "seed": config.seed, "licence": "Apache-2.0"}
+        facts = facts_of_run(config, config.corpora)
+        metadata = facts | {"recipe": "train_content", "steps": trainer.step, "licence": "Apache-2.0"}
         modules = {"speech_encoder": (OmegaConf.to_container(config.speech_encoder, resolve=True), model)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train_content")
 def main(config: DictConfig) -> None:
     acoustic = load_checkpoint(config.acoustic_folder)[0]["acoustic"]
     assert isinstance(acoustic, AcousticModel)
@@ -106,33 +118,39 @@ def main(config: DictConfig) -> None:
 
     trainer: Trainer[ContentBatch] = Trainer(
         model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
-        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
+        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device, pieces=config.pieces,
+        shard=config.shard,
     )  # fmt: skip
     plan = BatchPlan(source.lengths, config.max_frames, config.seed)
     valid_plan = BatchPlan(valid.lengths, config.max_frames, config.seed)
     augment = hydra.utils.instantiate(config.augment)
 
+    def losses(model: SpeechEncoder, batch: ContentBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        return losses_of(model, text_encoder, batch, None, generator)
+
+    def changed(model: SpeechEncoder, batch: ContentBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        return losses_of(model, text_encoder, batch, augment, generator)
+
     def on_save(trainer: Trainer[ContentBatch]) -> None:
-        sums: dict[str, float] = {}
-        with trainer.averaged() as averaged, torch.inference_mode():
-            for kind, change in (("", None), ("changed_", augment)):
-                for step in range(VALID_BATCHES):
-                    batch = valid.batch(valid_plan.indices(step), np.random.default_rng(step))
-                    found = losses_of(averaged, text_encoder, batch, change, torch.Generator().manual_seed(step))
-                    for name, value in found.items():
-                        sums[kind + name] = sums.get(kind + name, 0.0) + float(value) / VALID_BATCHES
-        trainer.log(sums, prefix="valid")
-        print(trainer.step, {name: round(value, 4) for name, value in sums.items()}, flush=True)
+        validate(
+            trainer,
+            lambda step: valid.batch(valid_plan.indices(step), np.random.default_rng(step)),
+            losses,
+            ("changed_", changed),
+        )
         export(trainer, config)
 
     trainer.fit(
         lambda step: source.batch(plan.indices(step), np.random.default_rng((config.seed, step))),
-        lambda model, batch, generator: losses_of(model, text_encoder, batch, augment, generator),
+        changed,
         lambda losses: torch.stack([config.weights[name] * losses[name] for name in config.weights]).sum(),
         config.max_minutes,
         on_save,
+        counts_of,
     )
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("train_content")

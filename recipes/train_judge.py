@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
 from omegaconf import DictConfig
 
@@ -303,7 +302,6 @@ def calibration_error(probability: np.ndarray, asked: np.ndarray, n_bins: int = 
     return float(np.sum(gaps))
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train_judge")
 def main(config: DictConfig) -> None:
     corpus, output = Path(config.corpus), Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -347,4 +345,6 @@ def evaluate(
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("train_judge")

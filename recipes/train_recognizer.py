@@ -256,7 +256,6 @@ def export(trainer: Trainer[ClipBatch], parts: dict[str, Clips], config: DictCon
     write_figures(figures, config)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train_recognizer")
 def main(config: DictConfig) -> None:
     parts = parts_of(config)
     if config.evaluate_only:
@@ -296,9 +295,11 @@ def main(config: DictConfig) -> None:
         whole = weights.total({name: value for name, value in losses.items() if name != "window"})
         return whole + config.window_weight * losses["window"] if "window" in losses else whole
 
-    if trainer.fit(batch_of, step_losses, total, config.max_minutes):
+    if trainer.fit(batch_of, step_losses, total, config.max_minutes) and trainer.is_first:
         export(trainer, parts, config)
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("train_recognizer")

@@ -13,6 +13,7 @@ import hydra
 import numpy as np
 import torch
 import torch.nn.functional as F
+from facts import facts_of_run
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -24,8 +25,8 @@ from emotts.emotion.space import EmotionInput
 from emotts.layers import lengths_to_mask
 from emotts.prosody import Prosody
 from emotts.training import Trainer
+from emotts.training.validation import validate
 
-VALID_BATCHES = 6
 CUT_SHARE = 0.2  # of the references lose their upper band wholly; the utterances do not
 
 
@@ -148,12 +149,12 @@ def _pitch_ratio(before: Tensor, after: Tensor) -> Tensor:
 def export(trainer: Trainer[VoiceBatch], config: DictConfig) -> None:
     """Write the averaged weights and the configuration that rebuilds them to <output>/export."""
     with trainer.averaged() as model:
-        metadata = {"recipe": "train_speaker", "steps": trainer.step, "seed": config.seed, "licence": "Apache-2.0"}
+        facts = facts_of_run(config, config.corpora)
+        metadata = facts | {"recipe": "train_speaker", "steps": trainer.step, "licence": "Apache-2.0"}
         modules = {"reference_voice": (OmegaConf.to_container(config.reference_voice, resolve=True), model)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train_speaker")
 def main(config: DictConfig) -> None:
     acoustic = load_checkpoint(config.acoustic_folder)[0]["acoustic"]
     assert isinstance(acoustic, AcousticModel)
@@ -174,15 +175,11 @@ def main(config: DictConfig) -> None:
     augment = hydra.utils.instantiate(config.augment)
 
     def on_save(trainer: Trainer[VoiceBatch]) -> None:
-        sums: dict[str, float] = {}
-        with trainer.averaged() as averaged, torch.inference_mode():
-            for step in range(VALID_BATCHES):
-                batch = valid.batch(valid_plan.indices(step), np.random.default_rng(step))
-                found = losses_of(averaged, acoustic, batch, None, torch.Generator().manual_seed(step))
-                for name, value in found.items():
-                    sums[name] = sums.get(name, 0.0) + float(value) / VALID_BATCHES
-        trainer.log(sums, prefix="valid")
-        print(trainer.step, {name: round(value, 4) for name, value in sums.items()}, flush=True)
+        validate(
+            trainer,
+            lambda step: valid.batch(valid_plan.indices(step), np.random.default_rng(step)),
+            lambda model, batch, generator: losses_of(model, acoustic, batch, None, generator),
+        )
         export(trainer, config)
 
     trainer.fit(
@@ -195,4 +192,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("train_speaker")

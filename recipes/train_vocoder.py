@@ -12,6 +12,7 @@ from pathlib import Path
 import hydra
 import numpy as np
 import torch
+from facts import facts_of_run
 from omegaconf import DictConfig, OmegaConf
 from safetensors import safe_open
 from torch import Tensor
@@ -136,12 +137,12 @@ def export(trainer: Trainer[Crops], config: DictConfig) -> None:
 
     with trainer.averaged() as model:
         minutes = round(trainer.seconds / 60.0, 1)
-        metadata = {"recipe": "train_vocoder", "steps": trainer.step, "minutes": minutes, "seed": config.seed}
+        facts = facts_of_run(config, config.corpus)
+        metadata = facts | {"recipe": "train_vocoder", "steps": trainer.step, "minutes": minutes}
         modules = {"vocoder": (OmegaConf.to_container(config.vocoder, resolve=True), model)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train_vocoder")
 def main(config: DictConfig) -> None:
     recordings, held_out = Recordings(config.corpus, "train"), Recordings(config.corpus, "valid")
     torch.manual_seed(config.seed)
@@ -151,7 +152,8 @@ def main(config: DictConfig) -> None:
 
     trainer: Trainer[Crops] = Trainer(
         model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
-        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
+        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device, pieces=config.pieces,
+        shard=config.shard,
     )  # fmt: skip
     log_mel = LogMel(SPEC).to(trainer.device)
     distance = SpectralEnergyDistance(SPEC, tuple(config.resolutions)).to(trainer.device)
@@ -170,8 +172,13 @@ def main(config: DictConfig) -> None:
         validate(trainer, held_out, config.n_valid, log_mel)
         export(trainer, config)
 
-    trainer.fit(batch_of, step_losses, total, config.max_minutes, on_save)
+    def counts_of(crops: Crops) -> dict[str, Tensor]:
+        return dict.fromkeys(config.weights, torch.tensor(len(crops.f0)))  # all crops are of one length
+
+    trainer.fit(batch_of, step_losses, total, config.max_minutes, on_save, counts_of)
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("train_vocoder")

@@ -347,7 +347,7 @@ def test_the_recipe_trains_exports_and_measures_again(tmp_path: Path, monkeypatc
     with initialize_config_dir(conf, version_base="1.3"):
         config = compose("train_judge", [f"corpus={corpus}", f"output={tmp_path}/out", f"export={tmp_path}/export",
                                          "voices=[a,b,c]", "held_out=[d]", "trees=3"])  # fmt: skip
-    train = recipe.main.__wrapped__
+    train = recipe.main
     train(config)
     first = json.loads((tmp_path / "export" / SETTINGS).read_text())["metadata"]["figures"]
     assert first.keys() == {

@@ -147,6 +147,27 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(recipe: ModuleType, pre
     assert not [path for path in (prepared / "killed").rglob("*") if "unfinished" in path.name]
 
 
+def test_machines_that_share_the_work_make_the_same_bytes(recipe: ModuleType, prepared: Path) -> None:
+    """Three machines with a third of the shards each, and one that joins them, prepare nothing twice."""
+    options = [
+        "corpus=folder",
+        f"root={prepared}/in",
+        f"output={prepared}/shared",
+        "shard_size=2",
+        "corpus.licence=CC0-1.0",
+    ]
+    for number in (3, 1, 2):
+        run(recipe, *options, f"shard={number}/3")
+        assert not (prepared / "shared/manifest.jsonl").exists()
+    names = {path.name: path.stat().st_mtime_ns for path in (prepared / "shared/shards").iterdir()}
+    assert len(names) == 12
+    run(recipe, *options)
+    assert names == {path.name: path.stat().st_mtime_ns for path in (prepared / "shared/shards").iterdir()}
+    for folder in (".", "features"):
+        for path in filter(Path.is_file, (prepared / "out" / folder).iterdir()):
+            assert (prepared / "shared" / folder / path.name).read_bytes() == path.read_bytes(), path.name
+
+
 def group_is_alive(group: int) -> bool:
     """Whether a process of this group still runs; one that ended and was not yet collected does not."""
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -223,6 +244,8 @@ def test_votes_become_a_mixture_and_dialogues_one_channel(recipe: ModuleType, tm
         (["corpus=folder", "relabel={angry: cross}"], "relabel.angry must be null or one of"),
         (["corpus=folder", "relabel={bitter: angry}"], "relabel.bitter: no clip has this label"),
         (["corpus=folder", "shard_size=0"], "shard_size must be 1 or more"),
+        (["corpus=folder", "shard=9/8"], "shard must be i/n, such as 2/8"),
+        (["corpus=folder", "shard=half"], "shard must be i/n, such as 2/8"),
     ],
 )
 def test_a_mistake_costs_one_line_and_writes_no_manifest(

@@ -1,26 +1,37 @@
-"""The recipes as a user runs them: a corpus in, a checkpoint that speaks out; every configuration composes."""
+"""The recipes as a user runs them: a corpus in, a checkpoint that speaks out; every recipe runs through in seconds.
+
+Every configuration composes, and a mistake on the command line costs one line.
+"""
 
 import json
 import os
+import resource
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from test_dataset import write_corpus
 
+from emotts.data.miniature import write_miniature
 from emotts.pipeline import EmoTTS
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run(recipe: str, *options: str) -> str:
+sys.path.insert(0, str(ROOT / "recipes"))
+
+
+def run(recipe: str, *options: str, cwd: Path = ROOT, launcher: Sequence[str] = (), returncode: int = 0) -> str:
+    """Run a recipe as a program; returns what it printed, or what it complained of where it should fail."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, f"recipes/{recipe}.py", *options]
-    output = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert output.returncode == 0, output.stderr[-3000:]
-    return output.stdout
+    command = [sys.executable, *launcher, str(ROOT / f"recipes/{recipe}.py"), *options]
+    output = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    assert output.returncode == returncode, output.stderr[-3000:]
+    return output.stderr if returncode else output.stdout
 
 
 @pytest.fixture(scope="module")
@@ -127,22 +138,169 @@ def test_corpora_are_joined_by_links(corpus: Path, tmp_path: Path) -> None:
     assert len(Corpus(tmp_path / "joined", "train", ["a", "b"])) == 8
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf").glob("*.yaml")))
-def test_every_configuration_composes_and_its_targets_exist(name: str) -> None:
+def targets(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["_target_"]] if "_target_" in node else []
+        return own + [t for value in node.values() for t in targets(value)]
+    return [t for value in node for t in targets(value)] if isinstance(node, list) else []
+
+
+def composed(name: str, *overrides: str) -> dict:
     from hydra import compose, initialize_config_dir
-    from hydra.utils import get_object
     from omegaconf import OmegaConf
 
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = OmegaConf.to_container(compose(name), resolve=False)
+        return OmegaConf.to_container(compose(name, overrides=list(overrides)), resolve=False)
 
-    def targets(node: object) -> list[str]:
-        if isinstance(node, dict):
-            own = [node["_target_"]] if "_target_" in node else []
-            return own + [t for value in node.values() for t in targets(value)]
-        return [t for value in node for t in targets(value)] if isinstance(node, list) else []
 
-    for target in targets(config):
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf").glob("*.yaml")))
+def test_every_configuration_composes_and_its_targets_exist(name: str) -> None:
+    from hydra.utils import get_object
+
+    for target in targets(composed(name)):
         assert callable(get_object(target)), target
     assert (ROOT / "recipes" / f"{name}.py").is_file()
     assert f"recipes/{name}.py" in (ROOT / "conf" / f"{name}.yaml").read_text()
+
+
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml") if path.stem != "none")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_and_says_what_it_needs(experiment: str) -> None:
+    from start import options_of
+
+    text = (ROOT / f"conf/experiment/{experiment}.yaml").read_text()
+    head = [line for line in text.splitlines() if line.startswith("#")]
+    assert all(
+        any(line.startswith(f"# {word}:") for line in head) for word in ("data", "hardware", "hours", "commands")
+    )
+    commands = text.replace("\\\n#", "").splitlines()
+    commands = [line.removeprefix("#").split() for line in commands if line.strip("# ").startswith("python recipes/")]
+    assert any(f"experiment={experiment}" in command for command in commands)
+    for command in commands:
+        recipe = Path(command[1]).stem
+        folder = ROOT / "conf" / ("prepare" if recipe == "prepare_corpus" else "")
+        options_of(recipe, command[2:], folder)  # refuses what does not exist
+        if f"experiment={experiment}" in command:
+            config = composed(recipe, *command[2:])
+            assert config["corpus"] != composed(recipe)["corpus"] or experiment == "simulated_cpu"
+
+
+@pytest.mark.parametrize(
+    "name", ["train_acoustic", "train_vocoder", "train_content", "train_speaker", "train_recognizer"]
+)
+def test_two_steps_are_two_steps_of_every_trainer(name: str) -> None:
+    config = composed(name, "debug=two_steps")
+    assert config["schedule"]["max_steps"] == 2 and config["output"] == "runs/debug"
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which recipes run as in the repository, and write elsewhere."""
+    folder = tmp_path_factory.mktemp("workplace")
+    (folder / "recipes").symlink_to(ROOT / "recipes")
+    write_miniature(folder / "runs/smoke")
+    return folder
+
+
+SMOKE = {  # in this order, each with what it leaves behind
+    "train_acoustic": "acoustic/export/acoustic.safetensors", "train_vocoder": "vocoder/export/vocoder.safetensors",
+    "bundle": "bundle/manifest.json", "train_content": "content/export/manifest.json",
+    "erase_voice": "content/export/manifest.json", "train_speaker": "speaker/export/manifest.json",
+    "bundle_converter": "converter/manifest.json", "train_recognizer": "recognizer/export/manifest.json",
+    "train_judge": "judge/export", "prepare_corpus": "prepared/manifest.jsonl", "simulate_corpus": "simulated/manifest.jsonl",
+    "simulate_crowd": "crowd/manifest.jsonl",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", SMOKE)
+def test_every_recipe_runs_through(recipe: str, workplace: Path) -> None:
+    if recipe.startswith("simulate"):
+        pytest.importorskip("hibari", reason="the teachers are the extra simulate")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(recipe, "smoke=true", cwd=workplace)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 20.0, "seconds of a core"
+    assert (workplace / "runs/smoke" / SMOKE[recipe]).exists()
+
+
+def test_speech_mels_and_f0_are_in_tensorboard(workplace: Path) -> None:
+    """Of the run above."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    if not (workplace / "runs/smoke/acoustic").exists():
+        run("train_acoustic", "smoke=true", cwd=workplace)
+    events = EventAccumulator(str(workplace / "runs/smoke/acoustic/tensorboard")).Reload().Tags()
+    assert {"samples/neutral", "samples/happy", "samples/sad"} <= set(events["audio"])
+    assert {"mel/neutral", "f0/neutral"} <= set(events["images"]) and "valid/mel" in events["scalars"]
+
+
+def test_smoke_and_experiments_are_all_there_is() -> None:
+    assert {path.stem for path in (ROOT / "conf/smoke").glob("*.yaml")} == SMOKE.keys()
+    assert set(EXPERIMENTS) == {"simulated_cpu", "esd_en", "esd_bilingual", "libritts_then_esd", "avd_semisupervised"}
+
+
+def test_eight_utterances_are_learnt_by_heart(workplace: Path) -> None:
+    """debug=overfit: nine tenths of the first loss are gone within a minute of training."""
+    run("train_acoustic", "debug=overfit", "corpus=runs/smoke/corpus", "output=runs/heart", "device=cpu", cwd=workplace)
+    rows = [json.loads(line) for line in (workplace / "runs/heart/metrics.jsonl").read_text().splitlines()]
+    loss = [row["loss"] for row in rows if row["split"] == "train"]
+    print(f"overfit: {loss[0]:.3f} to {loss[-1]:.3f} in {60.0 * rows[-1]['minutes']:.0f} s")
+    assert loss[-1] < 0.1 * loss[0]
+
+
+def test_the_acoustic_model_on_two_processes_equals_one(workplace: Path) -> None:
+    options = ["acoustic=tiny", "corpus=runs/smoke/corpus", "schedule.max_steps=4", "schedule.decay_steps=0", "max_frames=512",
+               "schedule.warmup_steps=1", "precision=fp32", "device=cpu", "pieces=2", "balance=0.5"]  # fmt: skip
+    run("train_acoustic", *options, "output=runs/one", cwd=workplace)
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        port = door.getsockname()[1]
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
+    run("train_acoustic", *options, "output=runs/two", cwd=workplace, launcher=launcher)
+    one, two = (torch.load(workplace / f"runs/{name}/state.pt", weights_only=True) for name in ("one", "two"))
+    worst = max(float((value - two["model"][name]).abs().max()) for name, value in one["model"].items())
+    print(f"two processes against one: {worst:.1e}")
+    assert worst < 1e-5 and one["step"] == two["step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("option", "answer"),
+    [
+        ("max_framez=3", "there is no option max_framez; the nearest is max_frames."),
+        ("schedule.max_step=3", "the nearest is schedule.max_steps."),
+        ("+balanc=1", "the nearest is balance."),
+        ("experiment=esd_on", "there is no experiment 'esd_on'; there are avd_semisupervised,"),
+        ("schedule._target_=os.system", "_target_ must name a part of emotts; got 'os.system', which was not called."),
+        ("corpus=/nowhere", "no manifest at /nowhere/manifest.jsonl"),
+        ("pieces=0", "pieces must be a multiple of the 1 processes; got 0."),
+        ("output=/proc/run", "/proc/run"),
+    ],
+)
+def test_a_mistake_costs_one_line(option: str, answer: str, corpus: Path, workplace: Path) -> None:
+    given = [option, *([] if option.startswith("corpus") else [f"corpus={corpus}"])]
+    done = run("train_acoustic", *given, "acoustic=tiny", "device=cpu", cwd=workplace, returncode=1)
+    assert done.startswith("train_acoustic: error: ") and answer in done and done.count("\n") == 1
+
+
+def test_an_experiment_for_another_recipe_is_refused() -> None:
+    from start import options_of
+
+    with pytest.raises(ValueError, match="debug=overfit is not for train_vocoder"):
+        options_of("train_vocoder", ["debug=overfit"])
+
+
+@pytest.mark.parametrize(
+    ("option", "plugin"), [("+launch=slurm", "hydra_submitit_launcher"), ("+sweep=acoustic", "hydra_optuna_sweeper")]
+)
+def test_slurm_and_sweeps_compose_where_they_are_installed(option: str, plugin: str) -> None:
+    from start import options_of
+
+    try:
+        __import__(f"hydra_plugins.{plugin}")
+    except ImportError:
+        with pytest.raises(ValueError, match=r"pip install 'emotts\[s(lurm|weep)\]'"):
+            options_of("train_acoustic", [option])
+    else:
+        assert options_of("train_acoustic", [option]) == [option]

@@ -309,7 +309,7 @@ def run_recipe(corpus: Path, output: Path, *overrides: str) -> None:
         ]
         places = [f"corpus={corpus}", f"output={output}"]
         config = compose("train_vocoder", [*places, *small, "schedule.warmup_steps=1", *overrides])
-    recipe.main.__wrapped__(config)
+    recipe.main(config)
 
 
 def test_recipe_trains_resumes_and_exports(tmp_path: Path, one_thread: None) -> None:

@@ -7,6 +7,7 @@ The terms `*_mean` are squared errors of averages over the utterance. Emotion mo
 little against what varies from sound to sound; there the averages see it clearly. The conditional mean minimises them too.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -78,8 +79,10 @@ class Dropout:
     content: float = 0.03
 
 
-def draw_dropout(condition: Condition, dropout: Dropout, generator: torch.Generator) -> tuple[Condition, Keep]:
-    """Forget parts of the condition at random, each row for itself."""
+def draw_dropout(
+    condition: Condition, dropout: Dropout, generator: torch.Generator, trust: Tensor | None = None
+) -> tuple[Condition, Keep]:
+    """Forget parts of the condition at random, each row for itself; a dimension is shown as often as it is trusted [B, 3]."""
     n = len(condition.voice)
 
     def kept(probability: float, *shape: int) -> Tensor:
@@ -88,17 +91,69 @@ def draw_dropout(condition: Condition, dropout: Dropout, generator: torch.Genera
     assert isinstance(condition.emotion, EmotionInput), "sums are for sampling"
     whole, label = kept(dropout.emotion), kept(dropout.label)
     dimensions = kept(dropout.dimension)[:, None] | kept(0.5, 3)
+    if trust is not None:
+        dimensions &= torch.rand(trust.shape, generator=generator).to(trust.device) < trust
     emotion = condition.emotion.masked(whole & label, whole[:, None] & dimensions)
-    changed = Condition(condition.phonemes, condition.stresses, condition.lengths, condition.voice, emotion)
-    return changed, Keep(kept(dropout.content), kept(dropout.voice))
+    return condition.feeling(emotion), Keep(kept(dropout.content), kept(dropout.voice))
+
+
+class Residuals:
+    """Second moments of the residuals of a step, whose parts may be of several batches and processes; see Gathered in training.
+
+    The flows see residuals in units of scales that follow these moments once the step is done.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+
+    def clear(self) -> None:
+        """Forget; the step begins, or begins anew."""
+        self._sums = {}
+
+    @torch.no_grad()
+    def add(self, name: str, residual: Tensor, weight: Tensor) -> None:
+        """Take in the residual [B, N, F] of "prosody" or "mel"."""
+        both = torch.stack([(residual**2 * weight).sum(dim=(0, 1)), weight.sum(dim=(0, 1))])
+        self._sums[name] = self._sums[name] + both if name in self._sums else both
+
+    @torch.no_grad()
+    def settle(self, model: AcousticModel, sum_over_ranks: Callable[[Tensor], Tensor]) -> None:
+        """Move the scales of the model."""
+        for name, scale in (("prosody", model.prosody.residual_std), ("mel", model.residual_std)):
+            if name in self._sums:
+                squares, weight = sum_over_ranks(self._sums[name])
+                _move(scale, squares / weight.clamp_min(1.0))
+
+
+def loss_counts(condition: Condition, target: Target) -> dict[str, Tensor]:
+    """Return what each loss of acoustic_losses is a mean over, so that batches in parts can be averaged rightly."""
+    frames = target.durations.sum()
+    voiced, rows = (target.f0 > 0).sum(), torch.tensor(len(condition.voice))
+    tokens = (target.feature_weight * condition.mask[:, :, None]).sum()
+    mel = frames * target.mel.shape[-1]
+    return {
+        "prosody": tokens, "prosody_mean": rows, "prosody_flow": tokens, "prosody_flow_mean": rows, "voicing": frames,
+        "contour": voiced, "mel": mel, "mel_mean": rows, "mel_flow": mel, "mel_flow_mean": rows,
+    }  # fmt: skip
 
 
 def acoustic_losses(
-    model: AcousticModel, condition: Condition, target: Target, generator: torch.Generator, dropout: Dropout
+    model: AcousticModel,
+    condition: Condition,
+    target: Target,
+    generator: torch.Generator,
+    dropout: Dropout,
+    residuals: Residuals | None = None,
+    trust: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Return the named losses of one batch; their weights are in WEIGHTS."""
+    """Return the named losses of one batch; their weights are in WEIGHTS.
+
+    Args:
+        residuals: takes in what the scales of residuals follow, to settle them after the step; None moves them at once.
+        trust: in arousal, valence and dominance [B, 3], from 0 to 1; None trusts what is known.
+    """
     device = target.mel.device
-    condition, keep = draw_dropout(condition, dropout, generator)
+    condition, keep = draw_dropout(condition, dropout, generator, trust)
     mask = condition.mask
     lengths = target.durations.sum(dim=1)
     frame_mask = lengths_to_mask(lengths, target.mel.shape[1])
@@ -113,8 +168,7 @@ def acoustic_losses(
     losses = {"prosody": _weighted(error**2, weight), "prosody_mean": _mean_error(error, weight)}
 
     residual = wanted - prior.float().detach()
-    if model.training:
-        _follow(prosody.residual_std, residual, weight)
+    _follow(model, "prosody", residual, weight, residuals)
     x_1 = residual / prosody.residual_std
     x_0, t = _noise(x_1, generator, device)
     x_t = interpolate(x_0, x_1, t)
@@ -139,8 +193,7 @@ def acoustic_losses(
     losses |= {"mel": _weighted(error.abs(), frames), "mel_mean": _mean_error(error, frames)}
 
     residual = mel - mu.float().detach()
-    if model.training:
-        _follow(model.residual_std, residual, frames)
+    _follow(model, "mel", residual, frames, residuals)
     x_1 = residual / model.residual_std
     x_0, t = _noise(x_1, generator, device)
     x_t = interpolate(x_0, x_1, t)
@@ -171,8 +224,16 @@ def _mean_error(error: Tensor, weight: Tensor) -> Tensor:
     return ((error * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1.0)).square().mean()
 
 
-@torch.no_grad()
-def _follow(scale: Tensor, residual: Tensor, weight: Tensor) -> None:
-    """Move the running residual scale [F] towards the weighted standard deviation of this batch."""
-    variance = (residual**2 * weight).sum(dim=(0, 1)) / weight.sum(dim=(0, 1)).clamp_min(1.0)
+def _follow(model: AcousticModel, name: str, residual: Tensor, weight: Tensor, residuals: Residuals | None) -> None:
+    """Let the running residual scales follow a batch in training."""
+    if not model.training:
+        return
+    taking = Residuals() if residuals is None else residuals
+    taking.add(name, residual, weight)
+    if residuals is None:
+        taking.settle(model, lambda value: value)
+
+
+def _move(scale: Tensor, variance: Tensor) -> None:
+    """Move the running residual scale [F] towards the standard deviation of this step."""
     scale.lerp_(variance.sqrt().clamp(0.02, 3.0), RESIDUAL_MOMENTUM)

@@ -25,13 +25,13 @@ def emotion_of(row: ManifestRow) -> str:
 
 
 def balanced_weights(
-    rows: Sequence[ManifestRow], corpora: Mapping[str, str], power: float = 1.0, most: float = 20.0
+    rows: Sequence[ManifestRow], corpora: Mapping[str, str] | Sequence[str], power: float = 1.0, most: float = 20.0
 ) -> np.ndarray:
     """Return the share of draws of each row [R].
 
     Args:
         rows: of one or several manifests.
-        corpora: corpus of each id, as origins.jsonl says; ids that are not there are of one corpus.
+        corpora: corpus of each id, as origins.jsonl says; ids that are not there are of one corpus. Or the corpus of each row [R].
         power: 0 draws every row alike, 1 every cell of emotion, speaker and corpus alike.
         most: a row is drawn at most this many times as often as with power 0.
 
@@ -42,7 +42,8 @@ def balanced_weights(
         raise ValueError("weights need at least one row; got none.")
     if not 0.0 <= power <= 1.0 or most < 1.0:
         raise ValueError(f"power must lie in [0, 1] and most be 1 or more; got {power} and {most}.")
-    cells: list[Hashable] = [(emotion_of(row), row.voice, corpora.get(row.id)) for row in rows]
+    names = [corpora.get(row.id) for row in rows] if isinstance(corpora, Mapping) else list(corpora)
+    cells: list[Hashable] = [(emotion_of(row), row.voice, name) for row, name in zip(rows, names, strict=True)]
     count = Counter(cells)
     weights = np.array([count[cell] ** -power for cell in cells])
     return _limited(weights / weights.sum(), most / len(rows))

@@ -1,9 +1,11 @@
 """Manifest rows to training batches, chosen by (seed, step) alone, so that a resumed run sees what an unbroken one would.
 
-Comes in: a corpus folder with manifest.jsonl and feature shards. Goes out: padded tensors of whole utterances, bucketed by length.
+Comes in: corpus folders with manifest.jsonl, feature shards and maybe origins.jsonl. Goes out: padded tensors of whole utterances,
+bucketed by length.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from emotts.data.manifest import FEATURES, ManifestRow, read_manifest
+from emotts.data.trust import read_origins, trust_of
 from emotts.emotion.labels import LABEL_INDEX, LABELS
 from emotts.text.symbols import encode
 
@@ -23,7 +26,7 @@ ENERGY_FLOOR = -4.0  # natural log, 40 dB below vowels; or the depth of silences
 
 @dataclass
 class Utterance:
-    """One row, ready to be padded. Arrays per token [N] or per frame [T]."""
+    """One row, ready to be padded. Arrays per token [N] or per frame [T]; avd_trust [3] from 0, unknown, to 1, rated."""
 
     phonemes: np.ndarray
     stresses: np.ndarray
@@ -36,13 +39,13 @@ class Utterance:
     labels: np.ndarray
     label_known: bool
     avd: np.ndarray
-    avd_known: bool
+    avd_trust: np.ndarray
     voice: int
 
 
 @dataclass
 class Batch:
-    """Padded utterances; attributes as in Utterance with a leading B axis, and the real lengths."""
+    """Padded utterances; attributes as in Utterance with a leading B axis, real lengths, and avd_known where trust is not 0."""
 
     phonemes: Tensor
     stresses: Tensor
@@ -57,6 +60,7 @@ class Batch:
     label_known: Tensor
     avd: Tensor
     avd_known: Tensor
+    avd_trust: Tensor
     voice: Tensor
 
 
@@ -102,37 +106,46 @@ def anchor_line(features: np.ndarray, durations: np.ndarray, n_frames: int) -> n
 
 
 class Corpus:
-    """All utterances of one split in memory, with mels as float16."""
+    """All utterances of one split of one or several corpora in memory, with mels as float16."""
 
-    def __init__(self, folder: str | Path, split: str, voices: Sequence[str], max_frames: int = 1_000) -> None:
-        folder = Path(folder)
+    def __init__(
+        self, folder: str | Path | Sequence[str | Path], split: str, voices: Sequence[str], max_frames: int = 1_000
+    ) -> None:
+        """Read the rows of a split.
+
+        Args:
+            folder: of the corpus, or several; a voice that several have is one voice.
+            split: "train", "valid" or "test".
+            voices: names; their order gives the numbers of voices in batches.
+            max_frames: longer utterances are left out, and so are those without a text; `left_out` counts both.
+
+        Raises:
+            ValueError: no row is left.
+        """
+        folders = [Path(folder)] if isinstance(folder, str | Path) else [Path(each) for each in folder]
         known = set(voices)
         self.voices = list(voices)
-        self.rows = [
-            r
-            for r in read_manifest(folder / "manifest.jsonl")
-            if r.split == split and r.voice in known and r.n_frames <= max_frames
-        ]
+        self.rows: list[ManifestRow] = []
+        self.raw: list[dict[str, np.ndarray]] = []
+        self.trust: list[np.ndarray] = []
+        self.corpora: list[str] = []  # of each row, as origins.jsonl says, or its folder's name
+        self.left_out = {"long": 0, "without a text": 0}
+        for each in folders:
+            rows = [r for r in read_manifest(each / "manifest.jsonl") if r.split == split and r.voice in known]
+            self.left_out["long"] += sum(r.n_frames > max_frames for r in rows)
+            self.left_out["without a text"] += sum(len(r.phonemes) <= 2 for r in rows)
+            rows = [r for r in rows if r.n_frames <= max_frames and len(r.phonemes) > 2]
+            origins = read_origins(each)
+            self.rows += rows
+            self.raw += _load(each, rows)
+            self.trust += [trust_of(row, origins.get(row.id)) for row in rows]
+            self.corpora += [origins[row.id].corpus if row.id in origins else each.name for row in rows]
         if not self.rows:
+            names = ", ".join(str(each) for each in folders)
             raise ValueError(
-                f"{folder} has no rows of split {split!r} for voices {', '.join(voices)}; run recipes/simulate_corpus.py."
+                f"{names} has no rows of split {split!r} for voices {', '.join(voices)}; run recipes/simulate_corpus.py."
             )
-        self.raw = self._load(folder)
         self.mean_log_f0 = self._mean_log_f0()
-
-    def _load(self, folder: Path) -> list[dict[str, np.ndarray]]:
-        by_shard: dict[str, list[int]] = {}
-        for i, row in enumerate(self.rows):
-            by_shard.setdefault(row.features, []).append(i)
-        raw: list[dict[str, np.ndarray]] = [{} for _ in self.rows]
-        for shard, indices in by_shard.items():
-            with safe_open(folder / shard, framework="numpy") as store:
-                for i in indices:
-                    name = self.rows[i].id
-                    raw[i] = {key: store.get_tensor(f"{name}.{key}") for key in FEATURES}
-                    if self.rows[i].mixture is not None:
-                        raw[i]["labels"] = store.get_tensor(f"{name}.labels")
-        return raw
 
     def _mean_log_f0(self) -> dict[str, float]:
         """Mean log2 F0 of each voice over its neutral rows, or over all rows where it has no neutral ones."""
@@ -146,6 +159,14 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def spread(self, n: int) -> "Corpus":
+        """Return n of the utterances, spread over all; registers of voices stay."""
+        part = copy(self)
+        picks = np.linspace(0, len(self) - 1, min(n, len(self))).astype(int)
+        part.rows, part.raw = [self.rows[i] for i in picks], [self.raw[i] for i in picks]
+        part.trust, part.corpora = [self.trust[i] for i in picks], [self.corpora[i] for i in picks]
+        return part
 
     def utterance(self, i: int) -> Utterance:
         """Return row i with its token features."""
@@ -177,9 +198,24 @@ class Corpus:
             labels,
             row.label is not None or row.mixture is not None,
             raw["avd"].astype(np.float32),
-            row.arousal is not None,
+            self.trust[i],
             self.voices.index(row.voice),
         )
+
+
+def _load(folder: Path, rows: Sequence[ManifestRow]) -> list[dict[str, np.ndarray]]:
+    by_shard: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        by_shard.setdefault(row.features, []).append(i)
+    raw: list[dict[str, np.ndarray]] = [{} for _ in rows]
+    for shard, indices in by_shard.items():
+        with safe_open(folder / shard, framework="numpy") as store:
+            for i in indices:
+                name = rows[i].id
+                raw[i] = {key: store.get_tensor(f"{name}.{key}") for key in FEATURES}
+                if rows[i].mixture is not None:
+                    raw[i]["labels"] = store.get_tensor(f"{name}.labels")
+    return raw
 
 
 def load_corpora(folders: Sequence[str | Path], split: str, max_frames: int) -> list[Corpus]:
@@ -195,21 +231,43 @@ def load_corpora(folders: Sequence[str | Path], split: str, max_frames: int) -> 
 class BatchPlan:
     """Deterministic bucketed batches: batch of step s is a pure function of (corpus, seed, s)."""
 
-    def __init__(self, lengths: Sequence[int], max_frames: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], max_frames: int, seed: int, shares: np.ndarray | None = None) -> None:
+        """Plan batches of at most `max_frames` frames, padding included.
+
+        Args:
+            lengths: frames of every row [R].
+            max_frames: of a batch; a longer row is a batch of its own.
+            seed: of the order.
+            shares: how often each row is drawn [R], adding up to 1; None draws each once an epoch.
+        """
         self.lengths = np.asarray(lengths)
         self.max_frames = max_frames
         self.seed = seed
+        self.shares = shares
         self._epoch = -1
         self._batches: list[list[int]] = []
         self._starts = [0]
 
+    def _drawn(self, rng: np.random.Generator) -> np.ndarray:
+        """Return the rows of an epoch, as many as there are rows.
+
+        With shares, systematic sampling draws row i floor or ceil of R * share times: the expected number is exact in every epoch.
+        """
+        n = len(self.lengths)
+        if self.shares is None:
+            return np.arange(n)
+        order = rng.permutation(n)
+        ends = np.cumsum(self.shares[order])
+        return order[np.minimum(np.searchsorted(ends / ends[-1], (np.arange(n) + rng.random()) / n), n - 1)]
+
     def _plan(self, epoch: int) -> list[list[int]]:
         rng = np.random.default_rng([self.seed, epoch])
-        jitter = self.lengths * np.exp(rng.normal(0.0, 0.08, len(self.lengths)))
+        rows = self._drawn(rng)
+        jitter = self.lengths[rows] * np.exp(rng.normal(0.0, 0.08, len(rows)))
         batches: list[list[int]] = []
         current: list[int] = []
         longest = 0
-        for i in np.argsort(jitter):
+        for i in rows[np.argsort(jitter)]:
             length = -(-int(self.lengths[i]) // FRAME_STEP) * FRAME_STEP
             if current and max(longest, length) * (len(current) + 1) > self.max_frames:
                 batches.append(current)
@@ -245,6 +303,7 @@ def collate(items: Sequence[Utterance]) -> Batch:
     def per_token(value: Tensor) -> Tensor:
         return value[:, None].expand(-1, n_tokens, *value.shape[1:]).contiguous()
 
+    trust = torch.from_numpy(np.stack([u.avd_trust for u in items])).float()
     return Batch(
         phonemes=pad("phonemes", n_tokens, torch.int64),
         stresses=pad("stresses", n_tokens, torch.int64),
@@ -258,6 +317,7 @@ def collate(items: Sequence[Utterance]) -> Batch:
         labels=pad("labels", n_tokens, torch.float32),
         label_known=per_token(torch.tensor([u.label_known for u in items])),
         avd=pad("avd", n_tokens, torch.float32),
-        avd_known=per_token(torch.tensor([[u.avd_known] * 3 for u in items])),
+        avd_known=per_token(trust > 0.0),
+        avd_trust=trust,
         voice=torch.tensor([u.voice for u in items]),
     )

@@ -1,0 +1,74 @@
+"""A model that trains in milliseconds; as a program, one of the processes of a run, or one that is asked to stop.
+
+python tests/training_toy.py OUTPUT STEPS [SIGTERM | SIGINT | pieces | shard]
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from emotts.training import Schedule, Trainer
+
+
+def make(folder, steps, seed=0, pieces=None, dropout=0.2, shard=False, device="cpu", start=1):
+    torch.manual_seed(start)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(dropout), nn.Linear(16, 1))
+    return Trainer(
+        model, folder, Schedule(1e-2, steps, 3, 5), seed=seed, precision="fp32", log_every=5, device=device,
+        pieces=pieces, shard=shard,
+    )  # fmt: skip
+
+
+def batch_of(number):
+    generator = torch.Generator().manual_seed(number)
+    x = torch.randn(8 - 3 * (number % 2), 4, generator=generator)
+    return x, x.sum(dim=1, keepdim=True)
+
+
+def losses_of(model, batch, generator):
+    x, y = batch
+    noise = 0.1 * torch.randn(x.shape, generator=generator)
+    return {"fit": ((model(x + noise) - y) ** 2).mean()}
+
+
+def counts_of(batch):
+    return {"fit": torch.tensor(len(batch[0]))}
+
+
+def total(losses):
+    return losses["fit"]
+
+
+def weights(trainer):
+    with trainer.averaged() as model:
+        averaged = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()]), averaged
+
+
+def main() -> None:
+    output, steps, way = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    rank = int(os.environ.get("RANK", "0"))
+    several = way in ("pieces", "shard")
+    trainer = make(output, steps, pieces=2 if several else None, shard=way == "shard", start=1 + rank)
+
+    def watched(model, batch, generator):
+        if not several and trainer.step == 39:
+            os.kill(os.getpid(), getattr(signal, way))
+        if several and trainer.step == 4 and rank == 1 or (several and trainer.step == 6 and len(batch[0]) == 8):
+            factor = float("nan") if trainer.step == 4 else 1.0
+            if trainer.step == 6 and way == "pieces":
+                raise torch.OutOfMemoryError("one process has no memory left")
+            return {"fit": losses_of(model, batch, generator)["fit"] * factor}
+        return losses_of(model, batch, generator)
+
+    shown = []
+    trainer.fit(batch_of, watched, total, on_save=shown.append, counts_of=counts_of if several else None)
+    assert bool(shown) == (rank == 0)
+
+
+if __name__ == "__main__":
+    main()
