@@ -82,7 +82,7 @@ $(VENV)/.serve: $(VENV)/.speak
 
 # The tests of the page need a browser: the system's, or Debian's, or the one that Playwright brings.
 $(VENV)/.test: $(VENV)/.speak
-	@$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,train,plot,demo,serve]'
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,train,plot,demo,serve,espeak,slurm,sweep]'
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	  { apt-get install -qq -y chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y chromium >/dev/null; }; }; } || \

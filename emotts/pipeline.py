@@ -39,6 +39,8 @@ from emotts.resolve import Resolver, check_used, read_files
 from emotts.speech import Chunk, Result, fade, join, silence, silent_mel, soften, with_pause
 from emotts.telling import branches_of
 from emotts.text import phonemize, text_to_segments
+from emotts.text.languages import known_as
+from emotts.text.phonemize import backend_of
 from emotts.text.symbols import encode, is_pause
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ class EmoTTS(ConversionMethods):
         if not isinstance(acoustic, AcousticModel) or vocoder is None:
             raise CheckpointError(
                 f"{folder} must hold the modules acoustic and vocoder; it holds {', '.join(sorted(modules)) or 'none'}."
-                " Point --checkpoint at a whole model."
+                " Join parts with recipes/bundle.py, or point --checkpoint at a whole model."
             )
         phonemize("ready")  # reads the lexicon, so that the first sentence does not wait for it
         return cls(acoustic, vocoder, metadata, device, manifest_sha256(folder))
@@ -146,10 +148,16 @@ class EmoTTS(ConversionMethods):
         neutral = given.pop("like_neutral", ())
         given["like_neutral"] = (neutral,) if isinstance(neutral, str | Path) else tuple(neutral)
         emotion = self.resolver.plain(asked, given["like_neutral"], given.get("norms"))
-        found = {"emotion": emotion, "asked": asked, "voice": voice, "profile": profile}
+        found: dict[str, Any] = {"emotion": emotion, "asked": asked, "voice": voice, "profile": profile}
+        found["language"] = known_as(given.get("language", self.languages[0]), self.languages)
         request = Request(**self.defaults | read_files(given) | found)
         request.check_combinations()
         return request
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What the checkpoint speaks; the first where nothing is said, and that is English if it is among them."""
+        return tuple(sorted(self.acoustic.text_encoder.languages or ("en-us",), key=lambda name: name != "en-us"))
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -157,7 +165,7 @@ class EmoTTS(ConversionMethods):
         return {
             "speed": 1.0, "pitch": 0.0, "guidance": 1.0, "steps": self.default_steps, "prosody_steps": PROSODY_STEPS,
             "temperature": self.default_temperature, "prosody_temperature": self.default_prosody_temperature,
-            "seed": secrets.randbelow(2**31),
+            "seed": secrets.randbelow(2**31), "language": self.languages[0],
         }  # fmt: skip
 
     def provenance(self, text: str, request: Request) -> Provenance:
@@ -173,15 +181,17 @@ class EmoTTS(ConversionMethods):
         """
         if not isinstance(text, str):
             raise ValueError(f"text must be a string; got {type(text).__name__}.")
-        spans = span_specs(text)
+        spans = span_specs(text, request.language)
         for spec in spans:
             check_span(spec)
         check_used([request.asked or request.emotion, *spans], request.like_neutral, request.norms)
         plain = [self.resolver.plain(spec, request.like_neutral, request.norms) for spec in spans]
-        segments = text_to_segments(text, first_max_chars=FIRST_MAX_CHARS, read_span=read_span)
+        segments = text_to_segments(
+            text, request.language, first_max_chars=FIRST_MAX_CHARS, backend=backend_of(request.language), read_span=read_span
+        )  # fmt: skip
         planned: Iterable[Planned] = plan_segments(segments, request, plain)
         if request.word_times is not None:
-            planned = with_word_times(list(planned), request.word_times)
+            planned = with_word_times(list(planned), request.word_times, request.language)
         if request.duration is not None:
             planned = list(planned)
             planned = with_duration(planned, self._readings(planned, request), request.duration)
@@ -243,7 +253,8 @@ class EmoTTS(ConversionMethods):
         durations, f0 = prosody.durations[0].tolist(), prosody.f0[0].cpu().numpy()
         chunk = Chunk(
             soften(fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy(),
-            [*segment.words], sheet_of(replace(kept.last, durations=np.array(durations)), segment.tokens, word_texts(segment)),
+            [*segment.words],
+            sheet_of(replace(kept.last, durations=np.array(durations)), segment.tokens, word_texts(segment, request.language)),
         )  # fmt: skip
         return with_pause(chunk, n_pause)
 
@@ -306,6 +317,9 @@ class EmoTTS(ConversionMethods):
             voice = self.acoustic.voices.index(request.voice)
         else:
             speaker = request.profile.to_speaker(self.converter.reference_voice.adapter)
+        encoder = self.acoustic.text_encoder
+        if max(stresses) >= encoder.n_stresses:
+            raise ValueError("the checkpoint knows no tones; leave them out, or train one with n_stresses=10.")
         condition = Condition(
             phonemes=torch.tensor([phonemes]),
             stresses=torch.tensor([stresses]),
@@ -313,6 +327,7 @@ class EmoTTS(ConversionMethods):
             voice=torch.tensor([voice]),
             emotion=track_of([EmotionSpec()] * len(tokens)).to_input(),
             speaker=speaker,
+            language=torch.tensor([encoder.languages.index(request.language)]) if encoder.languages else None,
         )
         return condition.to(self.device)
 

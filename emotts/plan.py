@@ -19,12 +19,10 @@ from emotts.prosody_edit import Intonation, apply_sheet, emphasise, impose_inton
 from emotts.request import Request
 from emotts.text import NO_SPAN, Segment
 from emotts.text.markup import SpanStart, parse_markup
-from emotts.text.phonemize import written_words
+from emotts.text.phonemize import backend_of, written_words
 from emotts.text.symbols import is_pause
 from emotts.timing import feasible_total, fit_total, fit_words
 from emotts.word_times import WordTime, match_words
-
-LANGUAGE = "en-us"
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ def with_duration(planned: Sequence[Planned], readings: Sequence[Reading | None]
     return found
 
 
-def with_word_times(planned: Sequence[Planned], times: Sequence[WordTime]) -> list[Planned]:
+def with_word_times(planned: Sequence[Planned], times: Sequence[WordTime], language: str = "en-us") -> list[Planned]:
     """Give each segment the times of its words, from its own start; neighbours meet in the middle of the gap between them.
 
     Pauses that the text asks for are left to the times.
@@ -207,7 +205,7 @@ def with_word_times(planned: Sequence[Planned], times: Sequence[WordTime]) -> li
         ValueError: other words than the text has; times without words need only be as many.
     """
     counts = [1 + max(p.segment.words, default=-1) for p in planned]
-    spoken = [word for p in planned for word in written_words(p.segment.text, LANGUAGE)]
+    spoken = [word for p in planned for word in written_words(p.segment.text, language, backend_of(language))]
     if any(time.word for time in times) and len(spoken) == sum(counts):
         times = match_words(times, spoken)
     if sum(counts) != len(times):
@@ -241,9 +239,9 @@ class KeptEdit:
         return self.last
 
 
-def word_texts(segment: Segment) -> list[str]:
+def word_texts(segment: Segment, language: str = "en-us") -> list[str]:
     """Return the word that each token belongs to [N], "" for pauses and where words cannot be told apart."""
-    words = written_words(segment.text, LANGUAGE)
+    words = written_words(segment.text, language, backend_of(language))
     is_clear = len(words) == 1 + max(segment.words, default=-1)
     return [words[n] if n >= 0 and is_clear else "" for n in segment.words]
 

@@ -86,6 +86,7 @@ class Request:
     intonation_weight: float = 1.0
     norms: str | Path | None = None
     like_neutral: tuple[str | Path, ...] = ()
+    language: str = "en-us"
     profile: VoiceProfile | None = field(default=None, repr=False)
 
     @property
@@ -156,6 +157,7 @@ class Options(TypedDict, total=False):
         steps: flow steps of the mel; 0 gives the prior alone. prosody_steps: flow steps of the reading.
         temperature: of the mel flow's noise; None takes the checkpoint's.
         prosody_temperature: of the reading's noise: how far readings differ; 0 is always the same one.
+        language: of the text, one that the checkpoint knows; None takes its first, which is en-us for the bundled one.
         seed: the same seed gives the same bytes; None draws one, and the result tells which.
     """
 
@@ -184,6 +186,7 @@ class Options(TypedDict, total=False):
     prosody_steps: int
     temperature: float | None
     prosody_temperature: float | None
+    language: str | None
     seed: int | None
 
 

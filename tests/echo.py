@@ -34,7 +34,8 @@ class EchoTTS(EmoTTS):
     """Speaks tones. `slope` [3, 3] maps the place asked to the place rendered; `bias` [3] is added."""
 
     def __init__(self, slope: Any = None, bias: Any = (0.0, 0.0, 0.0), names: tuple[str, ...] = ("ada", "max")) -> None:
-        self.acoustic = SimpleNamespace(voices=SimpleNamespace(names=list(names)))  # type: ignore[assignment]
+        own, text = SimpleNamespace(names=list(names)), SimpleNamespace(languages=())
+        self.acoustic = SimpleNamespace(voices=own, text_encoder=text)  # type: ignore[assignment]
         self.voices = [VoiceCard(name, teacher="f" if name == "ada" else "m") for name in names]
         self.default_voice, self.default_steps, self.default_temperature = names[0], 4, 1.0
         self.default_prosody_temperature = 1.0

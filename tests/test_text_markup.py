@@ -328,15 +328,13 @@ def test_marks_are_read_in_linear_time(unit):
     assert time.thread_time() - start < 2.0 and parts
 
 
-class Merging:
-    """Stands for espeak: a vowel for each word, "of the" said as one word."""
-
-    def phonemize(self, texts, strip):
-        return [" ".join("ə" for _ in text.replace("of the", "ofthe").split()) for text in texts]
+def merging(text, language):
+    """Stand for espeak: a vowel for each word, "of the" said as one word."""
+    return [["ə"] for _ in text.replace("of the", "ofthe").split()]
 
 
 def test_spans_follow_a_backend_that_joins_words(monkeypatch):
-    monkeypatch.setattr(import_module("emotts.text.phonemize"), "_espeak", lambda language: Merging())
+    monkeypatch.setattr(import_module("emotts.text.phonemize"), "espeak_words", merging)
     text = "je vois [sad]le monde[/], et *tout*"
     (segment,) = text_to_segments(text, "fr-fr", backend="espeak", read_span=read_span)
     states = {word: (span, e) for word, span, e in zip(segment.words, segment.spans, segment.emphasis, strict=True)}

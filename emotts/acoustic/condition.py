@@ -21,6 +21,7 @@ class Condition:
         emotion: what is known of the emotion per token, or several of these whose embeddings are added.
         speaker: the voices where they are no named ones; `voice` does not count then.
         content: what is said [B, N, C] where it was heard and not read; the phonemes do not count then.
+        language: places in the text encoder's languages [B]; None is the first, and without languages it does not count.
     """
 
     phonemes: Tensor
@@ -30,6 +31,7 @@ class Condition:
     emotion: EmotionInput | EmotionSum
     speaker: Speaker | None = None
     content: Tensor | None = None
+    language: Tensor | None = None
 
     @property
     def mask(self) -> Tensor:
@@ -45,6 +47,7 @@ class Condition:
             self.emotion.to(device),
             None if self.speaker is None else self.speaker.to(device),
             None if self.content is None else self.content.to(device),
+            None if self.language is None else self.language.to(device),
         )
 
     def without_emotion(self) -> "Condition":

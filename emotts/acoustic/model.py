@@ -105,7 +105,9 @@ class AcousticModel(nn.Module):
         """Return content [B, N, C], speaker [B, D] and emotion [B, N, E]."""
         if condition.content is None:
             kept = keep.content if keep else None
-            content = self.text_encoder(condition.phonemes, condition.stresses, condition.mask, kept)
+            content = self.text_encoder(
+                condition.phonemes, condition.stresses, condition.mask, kept, condition.language
+            )
         else:
             content = condition.content if keep is None else self.text_encoder.drop(condition.content, keep.content)
             content = content * condition.mask[:, :, None]

@@ -43,7 +43,7 @@ def load_checkpoint(
     """
     place = _device(device)
     folder = _existing(Path(folder))
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     contents = _read_files(folder, manifest["files"])
     configs = parse_config(contents.pop(CONFIG))
     shards: dict[str, list[str]] = {name: [] for name in configs}
@@ -89,7 +89,9 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return manifest.json of a checkpoint, checked; errors are those of `load_checkpoint`."""
+    folder = _existing(folder)
     if not (folder / MANIFEST).is_file():
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
         raise CheckpointError(f"{str(folder)!r} is not an emotts checkpoint: expected {MANIFEST}; found {found}.")

@@ -1,7 +1,10 @@
 """Phoneme tokens to hidden rows.
 
-Comes in: phoneme and stress ids [B, N]. Goes out: content [B, N, C], free of voice and emotion.
+Comes in: phoneme and stress ids [B, N], and the language [B] where there are several. Goes out: content [B, N, C], free of
+voice and emotion.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,26 +16,55 @@ class TextEncoder(nn.Module):
     """Embed phonemes and stresses, then mix them over the sentence."""
 
     def __init__(
-        self, n_phonemes: int, n_stresses: int, channels: int = 192, layout: str = "ccacac", dropout: float = 0.1
+        self,
+        n_phonemes: int,
+        n_stresses: int,
+        channels: int = 192,
+        layout: str = "ccacac",
+        dropout: float = 0.1,
+        languages: Sequence[str] = (),
     ) -> None:
+        """Build the network.
+
+        Args:
+            n_stresses: rows of the table of stresses and tones; 3 knows stress alone.
+            languages: names of the languages that it tells apart; with none it takes all text for one language.
+        """
         super().__init__()
-        self.channels = channels
+        self.channels, self.n_stresses = channels, n_stresses
+        self.languages = tuple(languages)
+        if len(set(self.languages)) != len(self.languages):
+            raise ValueError(f"languages must be different; got {', '.join(self.languages)}.")
         self.phoneme = nn.Embedding(n_phonemes, channels)
         self.stress = nn.Embedding(n_stresses, channels)
+        if self.languages:
+            self.language = nn.Embedding(len(self.languages), channels)
+            nn.init.normal_(self.language.weight, std=0.02)
         self.null = nn.Parameter(torch.zeros(channels))
         self.condition = nn.Parameter(torch.zeros(1, 1, 8))
         self.blocks = BlockStack(layout, channels, 8, kernel_size=5, dropout=dropout)
         self.norm = nn.LayerNorm(channels)
 
-    def forward(self, phonemes: Tensor, stresses: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        phonemes: Tensor,
+        stresses: Tensor,
+        mask: Tensor,
+        keep: Tensor | None = None,
+        language: Tensor | None = None,
+    ) -> Tensor:
         """Return content [B, N, C].
 
         Args:
             phonemes, stresses: ids [B, N] (int64).
             mask: [B, N], True = real token.
             keep: [B], False replaces the whole content by the null row (classifier-free dropout).
+            language: [B] places in `languages`; None is the first. Without `languages` it does not count.
         """
         hidden = self.phoneme(phonemes) + self.stress(stresses)
+        if self.languages:
+            first = phonemes.new_zeros(len(phonemes))
+            hidden = hidden + self.language(first if language is None else language)[:, None, :]
         hidden = self.norm(self.blocks(hidden, mask, self.condition.expand(len(hidden), 1, -1)))
         if keep is not None:
             hidden = self.drop(hidden, keep)

@@ -84,6 +84,9 @@ class Take:
         return self.made.setdefault(f"{self.text} {sorted(wanted.items())}", replace(self, options=wanted))
 
 
+OF_THE_MODEL = ("voice", "language")  # what there is to sweep the model says
+
+
 @dataclass(frozen=True)
 class Knob:
     """A control and what it promises.
@@ -129,7 +132,7 @@ class Knob:
     def __post_init__(self) -> None:
         if self.direction not in (-1, 0, 1) or not self.min_change > 0.0:
             raise ValueError(f"knob {self.name!r}: direction must be -1, 0 or 1 and min_change above 0.")
-        if len(self.values) < 2 and self.name != "voice":
+        if len(self.values) < 2 and self.name not in OF_THE_MODEL:
             raise ValueError(f"knob {self.name!r}: give at least two values to sweep.")
 
 
@@ -156,7 +159,8 @@ def knobs_of(tts: "EmoTTS") -> list[Knob]:
     known = {"text", *Options.__annotations__, *(f"convert {name}" for name in ConvertOptions.__annotations__)}
     if len(names) < 2:
         known.remove("convert voice")
-    knobs = [replace(knob, values=names) if knob.name == "voice" else knob for knob in KNOBS.values()]
+    own = {"voice": names, "language": tuple(getattr(tts, "languages", ()))}
+    knobs = [replace(knob, values=own[name]) if name in own else knob for name, knob in KNOBS.items()]
     return [knob for knob in knobs if (knob.parameter or knob.name) in known and len(knob.values) > 1]
 
 
@@ -257,6 +261,9 @@ register(
 register(
     Knob("prosody_temperature", "readings of two seeds differ more", (0.0, 0.5, 1.0),
          lambda value: {"prosody_temperature": value}, _reading_variety, 1, 0.01)
+)  # fmt: skip
+register(
+    Knob("language", "the text is read otherwise", (), lambda value: {"language": value}, _reading, 0, 0.01)
 )  # fmt: skip
 register(
     Knob("voice", "another speaker is heard", (), lambda value: {"voice": value}, lambda take: take.speaker, 0, 0.005,

@@ -26,6 +26,20 @@ class VoiceTable(nn.Module):
         """Index of the "any voice" row."""
         return len(self.names)
 
+    def extended(self, names: list[str], like: int | None = None) -> "VoiceTable":
+        """Return a table with further voices after these; each begins as row `like`, by default as "any voice".
+
+        Raises:
+            ValueError: a name is taken.
+        """
+        start = self.unknown if like is None else like
+        table = VoiceTable([*self.names, *names], self.embedding.embedding_dim)
+        with torch.no_grad():
+            rows = [*range(len(self.names)), *[start] * len(names), self.unknown]
+            table.embedding.weight.copy_(self.embedding.weight[rows])
+            table.mean_log_f0[: len(self.names)] = self.mean_log_f0
+        return table
+
     def index(self, name: str) -> int:
         """Return the index of a voice.
 

@@ -41,6 +41,8 @@ _SPECIAL = str.maketrans(
         **{
             "、": ", ",
             "。": ". ",
+            "।": ". ",
+            "॥": ". ",
             "，": ", ",
             "！": "! ",
             "？": "? ",
@@ -173,7 +175,8 @@ def normalise(text: str, language: str = "en-us") -> str:
         text = _read_abbreviations(text)
         text = read_quantities(text)
         text = _read_signs(text)
-    return _fold_punctuation(text)
+        return _fold_punctuation(text)
+    return _fold_punctuation(text, keeps_marks=True)
 
 
 def clean_characters(text: str) -> str:
@@ -296,11 +299,14 @@ def _read_signs(text: str) -> str:
     return "".join(_SIGNS.get(character, character) for character in text)
 
 
-def _fold_punctuation(text: str) -> str:
+def _fold_punctuation(text: str, keeps_marks: bool = False) -> str:
+    """Fold marks; combining characters are vowels and tones in many scripts, and in English leftovers."""
     text = _ELLIPSIS.sub("…", text)
     text = re.sub(r"--+|\s[-–]+\s|–", " — ", text)
     text = re.sub(r"[()\[\]{}|]", ",", text).replace('"', " ")
-    text = re.sub(r"[^\w\s',.!?;:—…-]|_", " ", text)
+    text = re.sub(
+        r"[^\w\s',.!?;:—…-]|_", lambda m: m[0] if keeps_marks and unicodedata.category(m[0])[0] == "M" else " ", text
+    )
     text = " ".join(text.split())
     text = re.sub(
         r"(?<!\w)['-]+|['-]+(?!\w)",

@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
+from emotts.text.espeak import espeak_words
 from emotts.text.homographs import choose_homograph, has_rules
 from emotts.text.lexicon import INITIALISMS, is_homograph, is_known, pronounce, tag_parts_of_speech
 from emotts.text.markup import PLACEHOLDER
 from emotts.text.normalise import normalise
-from emotts.text.symbols import PUNCTUATION, SIL, SPACE, is_pause, is_vowel, parse_phonemes, split_stress
+from emotts.text.symbols import PUNCTUATION, SIL, SPACE, is_pause, is_vowel, split_stress
 
 BACKENDS = ("gruut", "espeak")
 
@@ -105,6 +105,11 @@ def written_words(text: str, language: str, backend: str = "gruut") -> list[str]
     if backend == "espeak":
         return _espeak_words(spoken)
     return [word.text for word in _words(spoken)]
+
+
+def backend_of(language: str) -> str:
+    """Return the backend that reads a language: gruut English, espeak every other one."""
+    return "gruut" if language.lower() in ("en", "en-us") else "espeak"
 
 
 def _check_backend(language: str, backend: str) -> None:
@@ -288,8 +293,7 @@ def _phonemize_with_espeak(
         if piece == PLACEHOLDER:
             words = [list(next(given, ()))]
         elif re.search(r"\w", piece):
-            spoken = _espeak(language).phonemize([piece], strip=True)[0]
-            words = [parse_phonemes(word, language) for word in spoken.split()]
+            words = espeak_words(piece, language)
         else:
             words = []
         n_written = len(_espeak_words(piece))
@@ -303,29 +307,6 @@ def _phonemize_with_espeak(
 
 def _espeak_words(text: str) -> list[str]:
     return [word for word in re.split(rf"({PLACEHOLDER})|[\s,.!?;:—…]+", text) if word and re.search(r"\w", word)]
-
-
-@lru_cache(maxsize=4)
-def _espeak(language: str) -> Any:
-    try:
-        from phonemizer.backend import EspeakBackend
-    except ImportError as error:
-        raise ValueError(
-            'backend "espeak" needs phonemizer, which is not installed. Run: pip install emotts[espeak]'
-        ) from error
-    try:
-        import espeakng_loader
-
-        EspeakBackend.set_library(espeakng_loader.get_library_path())
-        EspeakBackend.set_data_path(espeakng_loader.get_data_path())
-    except ImportError:  # then phonemizer looks for the system's espeak-ng
-        pass
-    try:
-        return EspeakBackend(language, with_stress=True, preserve_punctuation=False)
-    except RuntimeError as error:
-        raise ValueError(
-            f'backend "espeak" cannot speak language "{language}": {error}. Run: pip install emotts[espeak]'
-        ) from error
 
 
 def _shorten(text: str, limit: int = 60) -> str:

@@ -1,0 +1,247 @@
+"""The model card of a checkpoint: a folder comes in, and what lies beside it of its training; Markdown for people goes out.
+
+What a recipe recorded is told, what nobody recorded is named as unknown, and nothing of it is guessed.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotts.checkpoint.config import parse_config
+from emotts.checkpoint.layout import CONFIG, MANIFEST, SHARD_NAME, CheckpointError
+from emotts.checkpoint.load import manifest_sha256, read_manifest
+
+UNKNOWN = "unknown"
+MOST_METRICS, MOST_SETTINGS, MOST_CHARS = 40, 60, 400
+USE = {
+    "acoustic": "Speech from text with an emotion that is asked for, in the voices below.",
+    "vocoder": "Mel spectrograms and F0 to a waveform.",
+    "recognizer": "Emotion in recordings, to measure and to steer speech; not to judge people.",
+    "speech_encoder": "Phonemes and content of recordings, to convert and to align them.",
+    "reference_voice": "Voices from recordings, with the consent of whoever speaks in them.",
+}
+NOT_FOR = "To speak as a person who has not agreed, or to deceive about who spoke, is no intended use."
+FACTS = ("recipe", "command", "commit", "steps", "minutes", "seed", "mode", "base")  # of a training, in this order
+
+
+def model_card_text(folder: str | Path, run: str | Path | None = None, evaluation: str | Path | None = None) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        folder: of the checkpoint.
+        run: the recipe's output folder, with metrics.jsonl; by default the one that holds the checkpoint, if it is one.
+        evaluation: report.json of `emotts evaluate`.
+
+    Raises:
+        CheckpointError: the folder is no checkpoint.
+        ValueError, FileNotFoundError: the run or the evaluation is none.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    configs = parse_config((folder / CONFIG).read_bytes())
+    metadata = manifest["metadata"]
+    place = _run_folder(folder, run)
+    trainings = dict(_trainings(metadata, configs))
+    unknown: list[str] = []
+
+    def told(name: str, value: Any) -> str:
+        if value in (None, "", [], {}):
+            unknown.append(name)
+            return UNKNOWN
+        return _plain(value)
+
+    lines = [f"# {told('name', metadata.get('name') or '')}", ""]
+    lines += [f"- Licence: {told('licence', metadata.get('licence'))}"]
+    lines += [f"- Manifest (sha256): {manifest_sha256(folder)[:16]}", f"- Format: {manifest['format']}"]
+    lines += ["", "## Parts", "", "| part | parameters | class |", "|---|---|---|"]
+    counts = _parameters(folder, manifest["files"])
+    lines += [f"| {name} | {counts.get(name, 0):,} | `{config.get('_target_')}` |" for name, config in configs.items()]
+    lines += [
+        "",
+        "## Intended use",
+        "",
+        *(f"- {USE.get(n, told(f'use of {n}', None))}" for n in configs),
+        f"- {NOT_FOR}",
+    ]
+    lines += ["", "## Voices", "", *_voices(metadata, configs, told)]
+    lines += ["", "## Languages", "", *_languages(metadata, configs, told)]
+    lines += ["", "## Data", "", *_data(metadata, trainings, told)]
+    lines += ["", "## Training", ""]
+    for part, facts in trainings.items():
+        lines += [f"### {part}", "", *(f"- {key}: {told(f'{key} of {part}', facts.get(key))}" for key in FACTS[:6])]
+        lines += [f"- {key}: {_plain(facts[key])}" for key in FACTS[6:] if key in facts]
+        lines += _settings(part, facts.get("config"), told)
+    if not trainings:
+        lines += [told("training", None), ""]
+    lines += ["## Figures", "", *_figures(place, metadata, evaluation, told)]
+    lines += ["", "## Limits", "", *_limits(configs, trainings)]
+    lines += ["", "## Not known", ""]
+    lines += [f"- {name}" for name in dict.fromkeys(unknown)] or ["Nothing that this card asks for."]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _run_folder(folder: Path, run: str | Path | None) -> Path | None:
+    if run is None:
+        return folder.parent if (folder.parent / "metrics.jsonl").is_file() else None
+    if not (Path(run) / "metrics.jsonl").is_file():
+        raise FileNotFoundError(f"run {str(run)!r} must be a recipe's output folder; it has no metrics.jsonl.")
+    return Path(run)
+
+
+def _trainings(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give each training that is recorded, by part; a part that a recipe saved alone says it at the top."""
+    recorded = metadata.get("training")
+    if isinstance(recorded, dict):
+        yield from ((str(name), facts) for name, facts in recorded.items() if isinstance(facts, dict))
+    elif "recipe" in metadata or "steps" in metadata:
+        yield " and ".join(configs), metadata
+
+
+def _parameters(folder: Path, files: Iterable[str]) -> dict[str, int]:
+    """Count numbers in the shards from their headers alone."""
+    counts: dict[str, int] = {}
+    for name in files:
+        match = SHARD_NAME.fullmatch(name)
+        if match is None:
+            continue
+        with open(folder / name, "rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(size, 10_000_000)))
+        shapes = [entry["shape"] for key, entry in header.items() if key != "__metadata__"]
+        counts[match["module"]] = counts.get(match["module"], 0) + sum(_product(shape) for shape in shapes)
+    return counts
+
+
+def _product(shape: Sequence[int]) -> int:
+    n = 1
+    for size in shape:
+        n *= size
+    return n
+
+
+def _voices(metadata: Mapping[str, Any], configs: Mapping[str, Any], told: Any) -> list[str]:
+    names = configs.get("acoustic", {}).get("voices", [])
+    if not names:
+        return ["This part has no voices."]
+    cards = {card.get("name"): card for card in metadata.get("voices", []) if isinstance(card, dict)}
+    lines = ["| voice | gender | accent | licence | description |", "|---|---|---|---|---|"]
+    for name in names:
+        card = cards.get(name, {})
+        licence = told(f"licence of the voice {name}", card.get("licence"))
+        about = [_plain(card.get(key) or "") for key in ("gender", "accent", "description")]
+        lines.append(f"| {_plain(name)} | {about[0]} | {about[1]} | {licence} | {about[2]} |")
+    return lines
+
+
+def _languages(metadata: Mapping[str, Any], configs: Mapping[str, Any], told: Any) -> list[str]:
+    known = configs.get("acoustic", {}).get("text_encoder", {}).get("languages")
+    if known:
+        return [f"It tells apart {', '.join(map(_plain, known))}."]
+    accents = sorted(
+        {str(c.get("accent")) for c in metadata.get("voices", []) if isinstance(c, dict) and c.get("accent")}
+    )
+    if accents:
+        return [f"One language, that of its voices: {', '.join(map(_plain, accents))}."]
+    return [told("languages", None)]
+
+
+def _data(metadata: Mapping[str, Any], trainings: Mapping[str, Mapping[str, Any]], told: Any) -> list[str]:
+    lines = [f"- Corpora: {told('data', metadata.get('data'))}"]
+    for part, facts in trainings.items():
+        hours = facts.get("hours")
+        lines.append(f"- {part}: hours {told(f'hours of {part}', hours)}, "
+                     f"licences {told(f'licences of the data of {part}', facts.get('licences'))}")  # fmt: skip
+    return lines
+
+
+def _settings(part: str, config: Any, told: Any) -> list[str]:
+    if not isinstance(config, dict):
+        return [f"- configuration: {told(f'configuration of {part}', None)}", ""]
+    flat = list(_flat(config))
+    lines = ["", "```yaml", *(f"{key}: {_plain(value)}" for key, value in flat[:MOST_SETTINGS])]
+    if len(flat) > MOST_SETTINGS:
+        lines.append(f"# and {len(flat) - MOST_SETTINGS} more, in {MANIFEST}")
+    return [*lines, "```", ""]
+
+
+def _figures(place: Path | None, metadata: Mapping[str, Any], evaluation: str | Path | None, told: Any) -> list[str]:
+    lines: list[str] = []
+    for split, row in _last_rows(place).items():
+        told_row = ", ".join(f"{key} {value:.6g}" for key, value in row.items() if _is_number(value))
+        lines.append(f"- {_plain(split)}, last row of metrics.jsonl: {told_row}")
+    if isinstance(metadata.get("figures"), dict):
+        flat = [(key, value) for key, value in _flat(metadata["figures"]) if _is_number(value)]
+        lines += [f"- {_plain(key)}: {value:.4g}" for key, value in flat[:MOST_METRICS]]
+    lines = lines or [f"- of the training: {told('metrics of the training', None)}"]
+    if evaluation is None:
+        return [*lines, f"- of `emotts evaluate`: {told('evaluation', None)}"]
+    return [*lines, "", *_evaluation(Path(evaluation))]
+
+
+def _last_rows(place: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the last row of each split of metrics.jsonl; a line cut short by a kill is left out."""
+    rows: dict[str, dict[str, Any]] = {}
+    for line in [] if place is None else (place / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows[str(row.pop("split", "all"))] = row
+    return rows
+
+
+def _evaluation(path: Path) -> list[str]:
+    if not path.is_file():
+        raise FileNotFoundError(f"evaluation {str(path)!r} does not exist; give the report.json of `emotts evaluate`.")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        rows = [(r["group"], r["name"], r.get("judge") or "", r["values"]["emotts"]) for r in report["table"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no report of `emotts evaluate` ({type(error).__name__}).") from None
+    lines = [f"`emotts evaluate --suite {_plain(report.get('suite'))}`, {_plain(report.get('date'))}:", ""]
+    lines += ["| group | measure | judge | value | 95 % |", "|---|---|---|---|---|"]
+    for group, name, judge, value in rows:
+        if isinstance(value, dict) and _is_number(value.get("value")):
+            between = [value.get(key) for key in ("low", "high")]
+            interval = f"{between[0]:.4g} to {between[1]:.4g}" if all(map(_is_number, between)) else ""
+            lines.append(f"| {_plain(group)} | {_plain(name)} | {_plain(judge)} | {value['value']:.4g} | {interval} |")
+    return lines
+
+
+def _limits(configs: Mapping[str, Any], trainings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "- What it was not measured on it may do badly; the figures above are of the data and judges that they name."
+    ]
+    missing = [part for part in ("acoustic", "vocoder") if part not in configs]
+    if len(missing) == 1:
+        lines.append(f"- It is a part only and does not speak: {missing[0]} is missing. recipes/bundle.py joins both.")
+    if "finetune" in trainings:
+        lines.append(
+            "- Voices that were fine-tuned sound in feelings that nobody recorded as the other voices taught it."
+        )
+    return lines
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}" if name else str(key))
+    elif name:
+        yield name, value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> str:
+    """Return text that stays in its cell: one line, no markup of tables or code, not endless."""
+    said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    said = " ".join(said.split()).replace("|", "/").replace("`", "'").replace("<", "‹").replace(">", "›")
+    return said if len(said) <= MOST_CHARS else f"{said[:MOST_CHARS]}…"
+
+
+__all__ = ["CheckpointError", "model_card_text"]
