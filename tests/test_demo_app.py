@@ -22,6 +22,7 @@ from demo.serving import HEADERS, serve
 from emotts import EmoTTS
 from emotts.cli import main
 from emotts.cli.demo import load_demo, read_auth
+from emotts.emotion.labels import LABELS
 from emotts.server.limits import Limits
 
 ENDPOINTS = {"/speak", "/convert", "/compare", "/listen", "/batch", "/about"}
@@ -68,6 +69,14 @@ def test_the_endpoints_are_those_that_are_documented(url: str) -> None:
     documented = (Path(__file__).parent.parent / "docs/demo.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in documented for name in ENDPOINTS)
     assert not info["unnamed_endpoints"]
+
+
+def test_the_example_of_the_documentation_runs(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    documented = (Path(__file__).parent.parent / "docs/demo.md").read_text(encoding="utf-8")
+    lines = documented.split("```python\n")[1].split("```")[0].replace("http://127.0.0.1:7860/", url)
+    exec(lines, {})
+    label, rtf = capsys.readouterr().out.split()[-2:]
+    assert label in (*LABELS, "uncertain") and 0.0 < float(rtf) < 5.0
 
 
 def test_the_page_names_no_other_host(url: str) -> None:
