@@ -22,7 +22,7 @@ from demo.engine import Engine  # noqa: E402
 from demo.theme import STYLE, make_theme  # noqa: E402
 from emotts import EmoTTS  # noqa: E402
 
-COLOURS = 200
+COLOURS = 256
 SETTLED_MS = 1_200  # for animations and pictures to come to rest
 SLOW_MS = 90_000
 NINE_HEARD = "document.querySelectorAll('#compare-cells button:not([disabled])').length >= 9"

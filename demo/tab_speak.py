@@ -46,7 +46,7 @@ def build_speak_tab(room: Room) -> None:
         with gr.Column(scale=6, min_width=320):
             text = gr.Textbox(
                 START_TEXT, label="Text", lines=3, max_lines=12, max_length=engine.limits.max_text_chars, elem_id="speak-text",
-                info="[sad:0.5]a span[/], \\*emphasis\\*, [pause 300ms] and [[phonemes]] may stand in it",
+                info="[sad:0.5]a span[/], [pause 300ms], [[phonemes]] and words between asterisks may stand in it",
             )  # fmt: skip
             count = gr.HTML(count_line(START_TEXT, engine.limits), elem_classes="emotts-quiet", elem_id="speak-count")
             with gr.Accordion("How it will be split and read", open=False) as split:
