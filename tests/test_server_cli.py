@@ -17,6 +17,7 @@ import pytest
 from emotts.cli import main
 from emotts.cli import serve as command
 from emotts.server.limits import Limits
+from emotts.server.memory import CACHES, bound_caches
 
 ROOT = Path(__file__).parent.parent
 DOCS = (ROOT / "docs/server.md").read_text(encoding="utf-8")
@@ -161,6 +162,15 @@ def test_the_examples_of_the_documentation_run(served: tuple[str, str, Any], tmp
         assert done.returncode == 0, done.stderr
     made = {path.name for path in tmp_path.iterdir()} - {"talk.wav"}
     assert made and all((tmp_path / name).stat().st_size > 200 for name in made)
+
+
+def test_caches_are_bounded_unless_the_user_has_said_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CACHES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(next(iter(CACHES)), "7")
+    bound_caches()
+    first, *others = CACHES
+    assert os.environ[first] == "7" and all(os.environ[name] == CACHES[name] for name in others)
 
 
 def test_an_interrupt_ends_it(served: tuple[str, str, Any]) -> None:

@@ -28,6 +28,7 @@ from emotts.server.app import create_app
 from emotts.server.guard import UNSAID
 from emotts.server.limits import Limits
 from emotts.server.recordings import safe_name
+from emotts.server.run import LOOPBACK
 from emotts.server.worker import Worker
 
 SPEECH, CONVERT, HEAR = "/v1/audio/speech", "/v1/audio/convert", "/v1/audio/hear"
@@ -598,3 +599,10 @@ def test_the_wait_that_is_told_follows_the_length_of_requests() -> None:
         job.close()
     assert worker.n_jobs == 0 and worker.mean_s < 30.0
     worker.close()
+
+
+def test_other_names_of_this_machine_are_not_answered(tts: EmoTTS) -> None:
+    """A page elsewhere whose name was bent to this machine would bring its own name."""
+    with running(create_app(tts, LIMITS, hosts=LOOPBACK)) as address:
+        for name, status in {"evil.example": 400, "localhost": 200, "127.0.0.1": 200}.items():
+            assert httpx.get(f"{address}/healthz", headers={"host": name}).status_code == status, name
