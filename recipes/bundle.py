@@ -4,18 +4,22 @@ The voices' descriptions and licences come from the teachers that spoke them.
 """
 
 import json
-import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
+from facts import commit
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.speaker import VoiceTable
+
+OPEN = ("Apache-2.0", "CC0-1.0", "MIT", "BSD-like", "public domain")
 
 
 def keep_voices(model: AcousticModel, names: list[str]) -> None:
@@ -33,6 +37,24 @@ def read_curves(path: str | None) -> dict[str, list[list[float]]]:
     return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
 
+def check_licence(licence: str, trained: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse to publish weights under an open licence that were learnt from data under another.
+
+    Args:
+        licence: that the bundle is to have. trained: facts of each part.
+
+    Raises:
+        ValueError: a part learnt from data whose licence is none of OPEN, and that is not the one asked for.
+    """
+    for part, facts in trained.items():
+        for one in facts.get("licences", []):
+            if licence in OPEN and one not in OPEN:
+                raise ValueError(
+                    f"licence of the bundle is {licence}, but {part} learnt from data under {one!r}; "
+                    "give name=, data= and licence= of these weights."
+                )
+
+
 def main(config: DictConfig) -> None:
     modules, trained = {}, {}
     for name, folder in (("acoustic", Path(config.acoustic_folder)), ("vocoder", Path(config.vocoder_folder))):
@@ -43,14 +65,12 @@ def main(config: DictConfig) -> None:
         keep_voices(modules["acoustic"][1], list(config.voices))
         modules["acoustic"][0]["voices"] = list(config.voices)
     known = {info.name: asdict(info) for path in config.voice_classes for info in get_class(path).voices.values()}
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+    check_licence(str(config.licence), trained)
     metadata = {
-        "name": "emotts-simulated-en",
-        "licence": "Apache-2.0",
-        "data": "simulated emotion, recipes/simulate_corpus.py",
-        "commit": commit,
+        "name": config.name,
+        "licence": config.licence,
+        "data": config.data,
+        "commit": commit(),
         "training": trained,
         "level_db": {name: float(level) for name, level in (config.level_db or {}).items()},
         "intensity_curves": read_curves(config.intensity_curves),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from bundle import check_licence
 from omegaconf import DictConfig
 
 from emotts.checkpoint import load_checkpoint, save_checkpoint
@@ -18,6 +19,7 @@ def main(config: DictConfig) -> None:
     ):
         loaded, trained[name] = load_checkpoint(folder)
         modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
+    check_licence("Apache-2.0", trained)
     metadata = {
         "acoustic": fingerprint(load_checkpoint(config.acoustic_folder)[0]["acoustic"]),
         "name": "emotts-converter-en", "licence": "Apache-2.0", "training": trained,

@@ -1,5 +1,7 @@
 """What a recipe writes into the metadata of a checkpoint, for `emotts card`: command, commit, configuration, data."""
 
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from emotts.data.manifest import ManifestRow, read_manifest
 
+ABSOLUTE = re.compile(r"(?<![\w./~-])[/~][^\s,\]\['\"]+")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,15 +33,35 @@ def facts_of(config: DictConfig, rows: Sequence[ManifestRow]) -> dict[str, Any]:
     Args:
         rows: that are learnt from, held-out ones included.
     """
-    told = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     return {
-        "command": " ".join(["python", *sys.argv]),
-        "commit": told.stdout.strip() or "unknown",
+        "command": shlex.join(["python", *(without_folders(word) for word in sys.argv)]),
+        "commit": commit(),
         "seed": config.seed,
         "utterances": len(rows),
         "hours": round(sum(row.duration_s for row in rows) / 3_600.0, 4),
         "licences": sorted({row.licence for row in rows}),
-        "config": OmegaConf.to_container(config, resolve=True),
+        "config": _published(OmegaConf.to_container(config, resolve=True)),
     }
+
+
+def commit() -> str:
+    """Return the short name of the commit of this repository, "unknown" where there is none, or no git."""
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return told.stdout.strip() or "unknown"
+
+
+def without_folders(word: str) -> str:
+    """Return a word of a command with absolute paths shortened to their last part: weights are published, folders are not."""
+    return ABSOLUTE.sub(lambda found: Path(found.group()).name, word.replace(f"{ROOT}/", ""))
+
+
+def _published(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _published(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_published(one) for one in value]
+    return without_folders(value) if isinstance(value, str) else value

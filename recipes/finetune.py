@@ -236,7 +236,9 @@ def finetune(config: DictConfig) -> None:
         new = new_metadata(metadata, config, corpora, level_db(*args), made)
         pair = {"acoustic": (configs["acoustic"], plain), "vocoder": (configs["vocoder"], vocoder)}
         save_checkpoint(output / "export", pair, new, dtype=dtype)
-        record.write_text(json.dumps(facts) + "\n")
+        written = record.with_suffix(".tmp")
+        written.write_text(json.dumps(facts) + "\n")
+        written.replace(record)
 
     record = output / "best.json"
     best = json.loads(record.read_text()) if record.exists() else {"step": -1, "loss": float("inf")}
@@ -252,6 +254,12 @@ def finetune(config: DictConfig) -> None:
             with trainer.averaged() as averaged:
                 plain.load_state_dict(merged_weights(averaged))
             save(modules["vocoder"], best)
+
+    if best["step"] < 0:
+        raise ValueError(
+            f"{output} holds a finished run whose result was never written, as its program was killed at its very end; "
+            "raise max_steps, or remove the folder and run again."
+        )
 
     # 3. The vocoder, from the recordings themselves.
     if config.mode != "voice" and config.vocoder_steps > 0 and "vocoder_steps" not in best:

@@ -17,6 +17,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -123,6 +124,15 @@ def keys(node: Any, before: str = "") -> Iterator[str]:
         yield from keys(value, f"{before}{name}.")
 
 
+def is_of_emotts(target: str) -> bool:
+    """Whether a dotted name is of something that emotts itself defines, and not of what one of its files imports."""
+    try:
+        found = get_object(target)
+    except Exception:  # it does not exist: instantiate will say so
+        return False
+    return str(getattr(found, "__module__", "")).partition(".")[0] == "emotts"
+
+
 def refuse_foreign_targets(config: DictConfig) -> None:
     """Refuse a configuration that would call something else than emotts.
 
@@ -139,5 +149,5 @@ def refuse_foreign_targets(config: DictConfig) -> None:
             yield from targets(value)
 
     for target in targets(OmegaConf.to_container(config, resolve=False)):
-        if not target.startswith("emotts."):
+        if not (target.startswith("emotts.") and is_of_emotts(target)):
             raise ValueError(f"_target_ must name a part of emotts; got {target!r}, which was not called.")

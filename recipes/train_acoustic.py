@@ -34,6 +34,7 @@ SAMPLES = (
     ("happy", "I can't believe you came."),
     ("sad", "Nobody was at home."),
 )
+SAMPLE_LANGUAGE = "en-us"
 SAMPLING = {"default_temperature": 0.2, "default_prosody_temperature": 0.5}
 
 
@@ -102,7 +103,7 @@ def build(config: DictConfig, voices: list[str], languages: list[str]) -> Acoust
     """Instantiate the network of the configuration for these voices and languages; one language needs no telling apart."""
     OmegaConf.update(config, "acoustic.voices", voices)
     OmegaConf.update(config, "acoustic.text_encoder.n_phonemes", len(PHONEMES))
-    if len(languages) > 1:
+    if languages != ["en-us"]:
         OmegaConf.update(config, "acoustic.text_encoder.languages", languages, force_add=True)
         OmegaConf.update(config, "acoustic.text_encoder.n_stresses", N_MARKS)
     torch.manual_seed(config.seed)
@@ -118,8 +119,12 @@ def log_samples(trainer: Trainer[Lesson]) -> None:
     """Speak the sample sentences, each with the next voice, into TensorBoard and <output>/samples."""
     with trainer.averaged() as model:
         tts = speaker_of(model, trainer.device)
+        if SAMPLE_LANGUAGE not in tts.languages:
+            return  # the sentences are English
         for i, (label, text) in enumerate(SAMPLES):
-            result = tts.synthesize(text, emotion=label, voice=tts.voices[i % len(tts.voices)].name, seed=0)
+            result = tts.synthesize(
+                text, emotion=label, voice=tts.voices[i % len(tts.voices)].name, seed=0, language=SAMPLE_LANGUAGE
+            )
             result.save(trainer.output / "samples" / f"{label}.wav")
             trainer.writer.add_audio(f"samples/{label}", result.waveform[None], trainer.step, result.sample_rate)
             trainer.writer.add_image(f"mel/{label}", mel_picture(result.mel), trainer.step, dataformats="HWC")

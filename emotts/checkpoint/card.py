@@ -62,7 +62,7 @@ def model_card_text(folder: str | Path, run: str | Path | None = None, evaluatio
         "",
         "## Intended use",
         "",
-        *(f"- {USE.get(n, told(f'use of {n}', None))}" for n in configs),
+        *(f"- {USE[n] if n in USE else told(f'use of {n}', None)}" for n in configs),
         f"- {NOT_FOR}",
     ]
     lines += ["", "## Voices", "", *_voices(metadata, configs, told)]

@@ -135,7 +135,8 @@ class Gradient:
     def _halve(self, batches: Sequence[tuple[int, Any]]) -> None:
         if self.counts_of is None:
             raise MemoryError("out of memory, and the losses are of a batch as a whole; lower max_frames.")
-        if self.parts >= max(n_rows(batch) for _, batch in batches):
+        can_be_halved = self.parts < max(n_rows(batch) for _, batch in batches)
+        if not self.ranks.agree(can_be_halved)[0]:  # on none of the processes
             raise MemoryError("out of memory with a single utterance; lower the longest utterance or the model's size.")
         self.parts *= 2
         if torch.cuda.is_available():
