@@ -51,7 +51,7 @@ def check_licence(licence: str, trained: Mapping[str, Mapping[str, Any]]) -> Non
             if licence in OPEN and one not in OPEN:
                 raise ValueError(
                     f"licence of the bundle is {licence}, but {part} learnt from data under {one!r}; "
-                    "give name=, data= and licence= of these weights."
+                    "say licence= of these weights, and what else is not as in the configuration."
                 )
 
 

@@ -43,7 +43,7 @@ def write_corpus(folder, n=12):
                 "valence": 0.25,
                 "dominance": 0.25,
                 "split": "train",
-                "licence": "CC0",
+                "licence": "CC0-1.0",
                 "n_frames": frames,
                 "duration_s": frames * 256 / 24000,
                 "features": "features.safetensors",
