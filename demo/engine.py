@@ -69,6 +69,14 @@ class Engine:
         names = [card.name for card in self.tts.voices]
         return [self.tts.default_voice, *(name for name in names if name != self.tts.default_voice)]
 
+    @property
+    def voice_choices(self) -> list[tuple[str, str]]:
+        """The bundled voices as a list shows them, each with its name."""
+        cards = {card.name: card for card in self.tts.voices}
+        return [
+            (" · ".join(filter(None, (name, cards[name].gender, cards[name].accent))), name) for name in self.voices
+        ]
+
     @cached_property
     def judge(self) -> "FeaturesJudge":
         """The judge whose answer is shown: the one that never steers."""

@@ -160,11 +160,7 @@ def _build_advanced() -> list[Any]:
 
 
 def _voices(room: Room) -> list[tuple[str, str]]:
-    cards = {card.name: card for card in room.engine.tts.voices}
-    named = [
-        (" · ".join(filter(None, (name, cards[name].gender, cards[name].accent))), name) for name in room.engine.voices
-    ]
-    return [("keep the speaker", KEPT), *named, ("another speaker, from a recording", OWN)]
+    return [("keep the speaker", KEPT), *room.engine.voice_choices, ("another speaker, from a recording", OWN)]
 
 
 def convert_endpoint(room: Room) -> Callable[..., Any]:

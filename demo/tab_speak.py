@@ -186,11 +186,7 @@ def _along(text: str, limits: Limits) -> Any:
 
 
 def _voices(room: Room) -> list[tuple[str, str]]:
-    cards = {card.name: card for card in room.engine.tts.voices}
-    named = [
-        (" · ".join(filter(None, (name, cards[name].gender, cards[name].accent))), name) for name in room.engine.voices
-    ]
-    return [*named, ("somebody, from a recording", OWN)]
+    return [*room.engine.voice_choices, ("somebody, from a recording", OWN)]
 
 
 def _voice(room: Room, name: str, recorded: str | None, agreed: bool) -> Any:

@@ -82,7 +82,7 @@ def find_take(key: str | None, takes: Sequence[Take]) -> Take:
             if not Path(take.path).is_file():
                 raise ValueError("the sound of this result was kept for an hour and is gone; make it again.")
             return take
-    raise ValueError("take must be one of this session's last results; got none that is kept. Make one first.")
+    raise ValueError("take must be one of the results that the page still lists; got none of them. Make one first.")
 
 
 def shown_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 import soundfile
 from browser import assert_clean, open_page, served, shot
-
-pytest.importorskip("gradio")
-import gradio as gr
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from scipy.signal import lfilter

@@ -10,8 +10,6 @@ from pathlib import Path, PurePosixPath
 import pytest
 import soundfile
 from browser import assert_clean, open_page, served, shot
-
-pytest.importorskip("gradio")
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
