@@ -21,16 +21,17 @@ from finetune_save import level_db, new_metadata
 from finetune_vocoder import adapt_vocoder, old_mels
 from omegaconf import DictConfig
 from torch import Tensor
+from train_acoustic import condition_of as told_of
+from train_acoustic import target_of
 
 from emotts.acoustic.adaptation import MODES, add_low_rank, merged_weights, move_rows
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
-from emotts.acoustic.objective import Dropout, Residuals, Target, acoustic_losses, total
+from emotts.acoustic.objective import Dropout, Residuals, acoustic_losses, total
 from emotts.checkpoint import load_checkpoint, manifest_sha256, save_checkpoint
 from emotts.checkpoint.config import build
 from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
 from emotts.data.manifest import read_manifest
-from emotts.emotion.space import EmotionInput
 from emotts.speaker.known import Speaker
 from emotts.text.symbols import N_MARKS
 from emotts.training import Schedule, Trainer
@@ -50,14 +51,8 @@ class Lesson(Batch):
 
 
 def condition_of(batch: Lesson) -> Condition:
-    """Read what the model is told from a batch."""
-    emotion = EmotionInput(batch.labels, batch.label_known, batch.avd, batch.avd_known)
-    return Condition(batch.phonemes, batch.stresses, batch.token_lengths, batch.voice, emotion, language=batch.language)
-
-
-def target_of(batch: Lesson) -> Target:
-    """Read what the model should say from a batch."""
-    return Target(batch.durations, batch.features, batch.feature_weight, batch.f0, batch.contour, batch.mel)
+    """Read what the model is told from a batch, its languages included."""
+    return told_of(batch, batch.language)
 
 
 class Lessons:

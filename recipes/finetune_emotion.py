@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
+from train_acoustic import target_of
 
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
-from emotts.acoustic.objective import Dropout, Target, acoustic_losses, total
+from emotts.acoustic.objective import Dropout, acoustic_losses, total
 from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
 from emotts.data.manifest import read_manifest
 from emotts.emotion.direction import SUFFIX, Direction, save_direction
@@ -85,7 +86,7 @@ def loss_of(model: AcousticModel, batch: Batch, place: Tensor, seed: int) -> Ten
         place[:K].expand(*shape, -1), known, place[K:].expand(*shape, -1), known[..., None].expand(*shape, 3)
     )
     told = Condition(batch.phonemes, batch.stresses, batch.token_lengths, batch.voice, emotion)
-    target = Target(batch.durations, batch.features, batch.feature_weight, batch.f0, batch.contour, batch.mel)
+    target = target_of(batch)
     return total(acoustic_losses(model, told, target, torch.Generator().manual_seed(seed), NO_DROPOUT))
 
 
