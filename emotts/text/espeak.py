@@ -1,4 +1,4 @@
-"""Words of any language that espeak-ng reads: text comes in, a list of phoneme tokens per spoken word goes out.
+"""Words of the languages that espeak-ng reads: text comes in, a list of phoneme tokens per spoken word goes out.
 
 The optional extra `espeak` brings phonemizer and the library itself; without the latter the system's espeak-ng is taken.
 """
@@ -7,16 +7,18 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from emotts.text.languages import ESPEAK_NAMES, primary, read_mandarin
+from emotts.text.languages import ESPEAK_NAMES, NotInstalled, primary, read_mandarin, respell
 from emotts.text.symbols import parse_phonemes
+from emotts.text.vietnamese import read_syllables
 
 INSTALL = "Run: pip install emotts[espeak]"
 SEPARATOR = ord("_") << 8  # between phonemes, in espeak's own names of them
 _SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z-]+)?\)")  # espeak reads on in another language
-THAI = (
-    'espeak leaves out most vowels and tones of Thai, so that its backend does not read "th". Write phonemes in IPA between '
-    "[[ ]], such as [[sa˨˩ wat˨˩ diː˧]]."
-)
+REFUSED = {  # not read badly in silence
+    "th": 'espeak leaves out most vowels and tones of Thai; backend "thaiphon" reads it (pip install emotts[thai])',
+    "ja": 'espeak calls kanji "Chinese letter"; backend "openjtalk" reads Japanese (pip install emotts[japanese])',
+    "yue": "espeak needs a dictionary of Cantonese that no package brings",
+}
 
 
 def espeak_words(text: str, language: str) -> list[list[str]]:
@@ -25,12 +27,14 @@ def espeak_words(text: str, language: str) -> list[list[str]]:
     Raises:
         ValueError: espeak is not installed, does not speak the language, or says a sound that the alphabet has no place for.
     """
-    if primary(language) == "th":
-        raise ValueError(THAI)
-    wrapper = _wrapper(ESPEAK_NAMES.get(primary(language), language.lower()))
-    if primary(language) != "cmn":
-        spoken = _SWITCH.sub("", wrapper.text_to_phonemes(text).replace("_", ""))
-        return [tokens for word in spoken.split() if (tokens := parse_phonemes(word, language))]
+    name = primary(language)
+    if name in REFUSED:
+        raise ValueError(f"{REFUSED[name]}. Or write phonemes in IPA between [[ ]].")
+    wrapper = _wrapper(ESPEAK_NAMES.get(name, language.lower()))
+    if name == "vi":
+        return [tokens for word in text.split() for tokens in _vietnamese(wrapper, word)]
+    if name != "cmn":
+        return _words_of(wrapper.text_to_phonemes(text), language)
     mnemonics = _mnemonics(wrapper, text)
     if _SWITCH.search(mnemonics):
         raise ValueError(
@@ -38,6 +42,18 @@ def espeak_words(text: str, language: str) -> list[list[str]]:
             f"does better. {INSTALL}"
         )
     return read_mandarin(mnemonics)
+
+
+def _vietnamese(wrapper: Any, word: str) -> list[list[str]]:
+    mnemonics = _mnemonics(wrapper, word)
+    if _SWITCH.search(mnemonics):  # a word that espeak takes for English has no tones
+        return _words_of(wrapper.text_to_phonemes(word), "en-us")
+    return read_syllables(mnemonics)
+
+
+def _words_of(spoken: str, language: str) -> list[list[str]]:
+    spoken = respell(_SWITCH.sub("", spoken.replace("_", "")), language)
+    return [tokens for word in spoken.split() if (tokens := parse_phonemes(word, language))]
 
 
 def _mnemonics(wrapper: Any, text: str) -> str:
@@ -55,7 +71,7 @@ def _wrapper(name: str) -> Any:
     try:
         from phonemizer.backend.espeak.wrapper import EspeakWrapper
     except ImportError as error:
-        raise ValueError(f'backend "espeak" needs phonemizer, which is not installed. {INSTALL}') from error
+        raise NotInstalled(f'backend "espeak" needs phonemizer, which is not installed. {INSTALL}') from error
     try:
         import espeakng_loader
 
@@ -65,6 +81,9 @@ def _wrapper(name: str) -> Any:
         pass
     try:
         wrapper = EspeakWrapper()
+    except RuntimeError as error:
+        raise NotInstalled(f'backend "espeak" finds no library of espeak-ng: {error}. {INSTALL}') from error
+    try:
         wrapper.set_voice(name)
     except RuntimeError as error:
         raise ValueError(f'backend "espeak" cannot speak language "{name}": {error}. {INSTALL}') from error

@@ -2,8 +2,9 @@
 
 The alphabet of symbols.py does not grow with a language: what it lacks becomes the nearest sound or two sounds, by the tables
 here, and what no table names is an error. Tones are Chao letters behind a vowel. Kept: nasal vowels (a vowel and ŋ), aspiration (a
-plosive and h), affricates, the contrasts of Mandarin's plosives as in pinyin. Lost: length (durations tell it), dental against
-retroflex.
+plosive and h), affricates, syllabic consonants (ə and the consonant), the contrasts of Mandarin's plosives as in pinyin, and by
+marks behind a phoneme the length of any sound and what consonants have beside their place: palatal, backed, emphatic, retroflex,
+tense, voiceless. What is still lost is measured by benchmarks/languages.py.
 """
 
 from collections.abc import Sequence
@@ -23,35 +24,49 @@ TONE_LETTERS = frozenset("˥˦˧˨˩")
 NEAR_TONES = {"˩˩˦": "˨˩˦", "˩˦": "˨˩˦", "˨˦": "˧˥", "˩˧": "˧˥", "˩˩": "˨˩", "˩": "˨˩", "˨": "˨˩", "˦": "˦˥", "˧˧": "˧", "˥˥": "˥",
               "˥˧": "˥˩", "˦˩": "˥˩"}  # fmt: skip
 
+QUALITIES = (
+    "ʲ",
+    "ˠ",
+    "ˤ",
+    "\u0322",
+    "\u0348",
+    "\u0325",
+)  # of consonants: palatal, backed, emphatic, retroflex, tense, voiceless
+LONG = "ː"
+
 _NASAL = {f"{vowel}\u0303": (*near, "ŋ") for vowel, near in {
-    **{v: (v,) for v in ("ɑ", "ɔ", "ɛ", "œ", "a", "e", "i", "o", "u", "ə", "ʌ", "æ", "ʊ", "ɪ")}, "ɐ": ("ə",)}.items()}  # fmt: skip
+    **{v: (v,) for v in ("ɑ", "ɔ", "ɛ", "œ", "a", "e", "i", "o", "u", "ə", "ʌ", "æ", "ʊ", "ɪ", "y", "ø", "ɯ")},
+    **{"ɐ": ("ə",), "j": ("j",), "w": ("w",)}}.items()}  # fmt: skip
+_SYLLABIC = {f"{c}\u0329": ("ə", *near) for c, near in {
+    **{c: (c,) for c in ("n", "l", "m", "ŋ", "r")}, "ɫ": ("l",), "ɲ": ("ɲ",)}.items()}  # fmt: skip
 _COMMON: Spellings = {
     **_NASAL,
+    **_SYLLABIC,
+    **{"ʏ": ("y",), "ɤ": ("ə",), "ɐ": ("ə",), "ɶ": ("œ",), "ε": ("ɛ",)},  # the last is a Greek letter
     **{
-        "ʏ": ("y",),
-        "ɤ": ("ə",),
-        "ɐ": ("ə",),
         "ʎ": ("l", "j"),
         "ʝ": ("j",),
         "ɥ": ("y",),
-        "χ": ("x",),
-        "ħ": ("h",),
-        "ɦ": ("h",),
-    },
-    **{
         "ʋ": ("v",),
         "ɸ": ("f",),
-        "q": ("k",),
-        "ɹ̩": ("ɚ",),
-        "ʈ": ("t",),
-        "ɖ": ("d",),
-        "ɳ": ("n",),
-        "ɽ": ("ɾ",),
-        "ɭ": ("l",),
+        "ɱ": ("m",),
+        "ɴ": ("ŋ",),
+        "ɹ\u0329": ("ɚ",),
     },
-    **{"ʂ": ("ʃ",), "ʐ": ("ʒ",), "ɻ": ("ɹ",), "c": ("t͡ʃ",), "ɟ": ("d͡ʒ",), "tɕ": ("t͡ʃ",), "dʑ": ("d͡ʒ",), "ʑ": ("ʒ",)},
-    **{"ts": ("t͡s",), "tʂ": ("t͡ʃ",), "dz": ("d", "z"), "ʰ": ("h",), "ʱ": ("h",), "-": ()},
+    **{"χ": ("xˠ",), "q": ("kˠ",), "ħ": ("hˤ",), "ʕ": ("ʔˤ",), "ɦ": ("h",), "ɓ": ("b",), "ɗ": ("d",), "ɫ": ("lˠ",)},
+    **{
+        "ʈ": ("t\u0322",),
+        "ɖ": ("d\u0322",),
+        "ɳ": ("n\u0322",),
+        "ɽ": ("ɾ\u0322",),
+        "ɭ": ("l\u0322",),
+        "r.": ("ɾ\u0322",),
+    },
+    **{"ʂ": ("ʃ\u0322",), "ʐ": ("ʒ\u0322",), "ɻ": ("ɹ\u0322",), "tʂ": ("t͡ʃ\u0322",), "dʐ": ("d͡ʒ\u0322",)},
+    **{"c": ("tʲ",), "ɟ": ("dʲ",), "tɕ": ("t͡ʃʲ",), "dʑ": ("d͡ʒʲ",), "ʑ": ("ʒʲ",), "k^": ("kʲ",), "r\u031d": ("rʲ",)},
+    **{"ts": ("t͡s",), "dz": ("d", "z"), "ʰ": ("h",), "ʱ": ("h",), "ʷ": ("w",), "-": ()},
 }
+_INDIC: Spellings = {"c": ("t͡ʃ",), "ɟ": ("d͡ʒ",)}  # what espeak writes for the affricates of Hindi and its neighbours
 
 # Mandarin is read from espeak's own names of phonemes, for its IPA gives the tones 1 and 4 one sign. Below, the order of pinyin.
 _MANDARIN: Spellings = {
@@ -87,10 +102,28 @@ _MANDARIN: Spellings = {
 MANDARIN_TONES = {"55": "˥", "35": "˧˥", "214": "˨˩˦", "51": "˥˩", "21": "˨˩", "11": ""}  # the last is the neutral tone
 
 _TABLES: dict[str, Spellings] = {
-    "de": {"ɜ": ("ə",), "ɾ": ("r",)},  # espeak writes the vowel of -er and the r after vowels so
+    **dict.fromkeys(("as", "bn", "bpy", "gu", "hi", "kn", "kok", "ml", "mr", "ne", "or"), _INDIC),
+    **dict.fromkeys(("pa", "sd", "si", "ta", "te", "ur"), _INDIC),
+    "ar": {"s̪": ("sˤ",), "t̪": ("tˤ",), "a.": ("a",), "i.": ("i",), "u.": ("u",)},  # a dot: beside an emphatic consonant
+    "bg": {"ɐ": ("ʌ",)},
+    "da": {"ɐ": ("ʌ",), "ɒ": ("ɔ",)},
+    "de": {"ɜ": ("ʌ",), "ɐ": ("ʌ",), "ɾ": ("r",)},  # espeak writes the vowel of -er and the r after vowels so
     "fr": {"ə-": ("ə",), "r": ("ʁ",)},
-    "hi": {"r.": ("ɾ",), "cʰ": ("t͡ʃ", "h"), "ɟʰ": ("d͡ʒ", "h")},
+    "ko": {f"{sound}-": (f"{near}\u0348",) for sound, near in {"t": "t", "p": "p", "s": "s", "q": "k"}.items()},
+    "nb": {"ʉ": ("ɯ",)},  # between y and u, which Norwegian has too
+    "nl": {"ʋ": ("w",)},
+    "pt": {"ɐ̃ʊ̃": ("ə", "ʊ", "ŋ"), **{f"{vowel}\u0303ŋ": (vowel, "ŋ") for vowel in "aeiouɔɛ"}},
+    "ru": {"ɭ": ("lˠ",), "ɭʲ": ("lʲ",)},
+    "sv": {"sx": ("x",)},
     "th": {"tɕʰ": ("t͡ʃ",), "tɕ": ("d͡ʒ",), "c": ("d͡ʒ",), "cʰ": ("t͡ʃ",)},
+}  # fmt: skip
+# What espeak writes with a sign that means something else here, or nothing.
+_RESPELLED: dict[str, dict[str, str]] = {
+    "da": {"?": "ʔ"},
+    "fa": {"1": ""},
+    "is": {"#": "\u0325"},
+    "lv": {"`": ""},
+    "ru": {'"': "", "^": ""},
 }
 ESPEAK_NAMES = {
     "zh": "cmn",
@@ -99,6 +132,10 @@ ESPEAK_NAMES = {
     "de": "de",
     "hi": "hi",
 }  # by the first part of a tag such as de-AT
+
+
+class NotInstalled(ValueError):
+    """What reads a language is an optional package that is not there."""
 
 
 def primary(language: str) -> str:
@@ -120,6 +157,13 @@ def known_as(language: str, languages: Sequence[str]) -> str:
     raise ValueError(
         f'language must be one of {", ".join(languages)}; got "{str(language)[:20]}". recipes/finetune.py adds one to a model.'
     )
+
+
+def respell(spoken: str, language: str) -> str:
+    """Return what espeak says in IPA where it uses signs of its own."""
+    for sign, meant in _RESPELLED.get(primary(language), {}).items():
+        spoken = spoken.replace(sign, meant)
+    return spoken
 
 
 def spellings_of(language: str) -> Spellings:

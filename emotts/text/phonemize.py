@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from emotts.text.espeak import espeak_words
 from emotts.text.homographs import choose_homograph, has_rules
+from emotts.text.japanese import japanese_words
+from emotts.text.languages import primary
 from emotts.text.lexicon import INITIALISMS, is_homograph, is_known, pronounce, tag_parts_of_speech
 from emotts.text.markup import PLACEHOLDER
 from emotts.text.normalise import normalise
 from emotts.text.symbols import PUNCTUATION, SIL, SPACE, is_pause, is_vowel, split_stress
+from emotts.text.thai import thai_words
 
-BACKENDS = ("gruut", "espeak")
+BACKENDS = ("gruut", "espeak", "openjtalk", "thaiphon")
+_READS = {
+    "gruut": "en",
+    "openjtalk": "ja",
+    "thaiphon": "th",
+}  # the one language of each; espeak reads the others, English too
 
 # word: inside a phrase / at its end or alone
 _WEAK_FORMS = """
@@ -68,8 +76,8 @@ def phonemize(text: str, language: str = "en-us", backend: str = "gruut") -> lis
 
     Args:
         text: as written; it is normalised here.
-        language: ``en-us`` with gruut; any of espeak's names with espeak.
-        backend: ``gruut``, or ``espeak`` (optional extra, GPL-3).
+        language: English with gruut, which reads it as American; any of espeak's names with espeak.
+        backend: ``gruut``, or one of the optional extras ``espeak`` (GPL-3), ``openjtalk`` (Japanese), ``thaiphon`` (Thai).
 
     Returns:
         Tokens of the alphabet in ``symbols.py``, ``<sil>`` first and last.
@@ -77,7 +85,7 @@ def phonemize(text: str, language: str = "en-us", backend: str = "gruut") -> lis
     Raises:
         ValueError: the backend or its language is unknown or not installed, or nothing in the text can be spoken.
     """
-    _check_backend(language, backend)
+    check_backend(language, backend)
     tokens, _ = _phonemize(text, (), language.lower(), backend)
     if not tokens:
         raise ValueError(
@@ -94,7 +102,7 @@ def phonemize_marked(
     Returns:
         The tokens, none if the chunk has no sound, and which word of ``written_words`` each belongs to; -1 for pauses.
     """
-    _check_backend(language, backend)
+    check_backend(language, backend)
     tokens, words = _phonemize(text, tuple(map(tuple, inline)), language.lower(), backend)
     return list(tokens), list(words)
 
@@ -102,24 +110,36 @@ def phonemize_marked(
 def written_words(text: str, language: str, backend: str = "gruut") -> list[str]:
     """Return the words as they will be read: numbers and abbreviations written out, ``PLACEHOLDER`` as a word."""
     spoken = normalise(text, language.lower())
-    if backend == "espeak":
-        return _espeak_words(spoken)
+    if backend != "gruut":
+        return _spaced_words(spoken)
     return [word.text for word in _words(spoken)]
 
 
-def backend_of(language: str) -> str:
-    """Return the backend that reads a language: gruut English, espeak every other one."""
-    return "gruut" if language.lower() in ("en", "en-us") else "espeak"
+def backend_of(language: str, read_by: Mapping[str, str] | None = None) -> str:
+    """Return the backend that reads a language, in preparing a corpus as in speaking.
+
+    Args:
+        language: a tag such as ``de`` or ``en-gb``.
+        read_by: backends by language with which a model learnt; they come before ours: gruut for English, openjtalk for
+            Japanese, thaiphon for Thai, espeak for every other language.
+    """
+    known = {name.lower(): backend for name, backend in (read_by or {}).items()}
+    ours = next((backend for backend, name in _READS.items() if name == primary(language)), "espeak")
+    return known.get(language.lower(), ours)
 
 
-def _check_backend(language: str, backend: str) -> None:
+def check_backend(language: str, backend: str) -> None:
+    """Raise ValueError if there is no such backend or it does not read the language."""
     if backend not in BACKENDS:
         raise ValueError(f'backend must be one of {", ".join(BACKENDS)}; got "{backend}".')
-    if backend == "gruut" and language.lower() not in ("en-us", "en"):
-        raise ValueError(
-            f'language of backend "gruut" must be en-us; got "{language}". '
-            'Use backend="espeak" (pip install emotts[espeak]).'
-        )
+    if primary(language) == _READS.get(backend, primary(language)):
+        return
+    other = backend_of(language)
+    extra = {"openjtalk": "japanese", "thaiphon": "thai"}.get(other, other)
+    raise ValueError(
+        f'language of backend "{backend}" must be {_READS[backend]}; got "{language}". '
+        f'Use backend="{other}"{"" if other == "gruut" else f" (pip install emotts[{extra}])"}.'
+    )
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
@@ -127,8 +147,11 @@ def _phonemize(
     text: str, inline: tuple[tuple[str, ...], ...], language: str, backend: str
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     spoken = normalise(text, language)
-    make = _phonemize_with_espeak if backend == "espeak" else _phonemize_english
-    tokens, words = make(spoken, inline, language)
+    if backend == "gruut":
+        tokens, words = _phonemize_english(spoken, inline, language)
+    else:
+        read = {"espeak": espeak_words, "openjtalk": japanese_words, "thaiphon": thai_words}[backend]
+        tokens, words = _phonemize_pieces(spoken, inline, language, read)
     if all(is_pause(token) for token in tokens):
         return (), ()
     numbers = (-1 if is_pause(token) else word for token, word in zip(tokens, words, strict=True))
@@ -277,9 +300,10 @@ def _flap(phonemes: tuple[str, ...]) -> list[str]:
     return tokens
 
 
-def _phonemize_with_espeak(
-    text: str, inline: tuple[tuple[str, ...], ...], language: str
+def _phonemize_pieces(
+    text: str, inline: tuple[tuple[str, ...], ...], language: str, read: Callable[[str, str], list[list[str]]]
 ) -> tuple[list[str], list[int]]:
+    """Read what stands between punctuation marks, piece by piece."""
     given = iter(inline)
     tokens: list[str] = []
     numbers: list[int] = []
@@ -293,19 +317,19 @@ def _phonemize_with_espeak(
         if piece == PLACEHOLDER:
             words = [list(next(given, ()))]
         elif re.search(r"\w", piece):
-            words = espeak_words(piece, language)
+            words = read(piece, language)
         else:
             words = []
-        n_written = len(_espeak_words(piece))
+        n_written = len(_spaced_words(piece))
         for i, word in enumerate(words):
             tokens.extend(([SPACE] if tokens and tokens[-1] not in PUNCTUATION else []) + word)
-            # espeak may say several words as one, or one as several: then they are matched in proportion
+            # several words may be said as one, and one as several, all where none has spaces: then they are matched in proportion
             numbers.extend([n_before + (2 * i + 1) * n_written // (2 * len(words))] * (len(tokens) - len(numbers)))
         n_before += n_written
     return tokens, numbers
 
 
-def _espeak_words(text: str) -> list[str]:
+def _spaced_words(text: str) -> list[str]:
     return [word for word in re.split(rf"({PLACEHOLDER})|[\s,.!?;:—…]+", text) if word and re.search(r"\w", word)]
 
 
