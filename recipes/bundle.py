@@ -1,10 +1,11 @@
-"""Join a trained acoustic model and vocoder into one checkpoint, stored as float16: python recipes/bundle.py.
+"""Join a trained acoustic model, a vocoder and a student of its flows into one checkpoint, as float16: python recipes/bundle.py.
 
-The voices' descriptions and licences come from the teachers that spoke them.
+Each part is an export of its own or part of an older bundle. The voices' descriptions and licences come from the teachers that
+spoke them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ import torch
 import yaml
 from facts import commit
 from hydra.utils import get_class
+from licences import bundled_licence
 from omegaconf import DictConfig
+from start import refuse_foreign
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.speaker import VoiceTable
-
-OPEN = ("Apache-2.0", "CC0-1.0", "MIT", "BSD-like", "public domain")
 
 
 def keep_voices(model: AcousticModel, names: list[str]) -> None:
@@ -37,38 +38,40 @@ def read_curves(path: str | None) -> dict[str, list[list[float]]]:
     return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
 
-def check_licence(licence: str, trained: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse to publish weights under an open licence that were learnt from data under another.
-
-    Args:
-        licence: that the bundle is to have. trained: facts of each part.
+def described(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what classes of emotts that have `voices` tell of each, by name.
 
     Raises:
-        ValueError: a part learnt from data whose licence is none of OPEN, and that is not the one asked for.
+        ValueError: a name is of something else; nothing of it was imported.
     """
-    for part, facts in trained.items():
-        for one in facts.get("licences", []):
-            if licence in OPEN and one not in OPEN:
-                raise ValueError(
-                    f"licence of the bundle is {licence}, but {part} learnt from data under {one!r}; "
-                    "say licence= of these weights, and what else is not as in the configuration."
-                )
+    known = {}
+    for path in classes:
+        refuse_foreign(path, "voice_classes")
+        voices = getattr(get_class(path), "voices", None)
+        if not isinstance(voices, dict):
+            raise ValueError(f"voice_classes must name classes with voices; {path} has none.")
+        known |= {info.name: asdict(info) for info in voices.values()}
+    return known
 
 
 def main(config: DictConfig) -> None:
     modules, trained = {}, {}
-    for name, folder in (("acoustic", Path(config.acoustic_folder)), ("vocoder", Path(config.vocoder_folder))):
+    folders = {"acoustic": config.acoustic_folder, "vocoder": config.vocoder_folder, "student": config.student_folder}
+    for name, folder in ((name, Path(given)) for name, given in folders.items() if given is not None):
         loaded, metadata = load_checkpoint(folder)
+        if name not in loaded:
+            raise ValueError(f"{name}_folder must hold the module {name}; {folder} holds {', '.join(sorted(loaded))}.")
         modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
-        trained[name] = metadata
+        steps = metadata.get("training", {})
+        trained[name] = steps.get(name, metadata)
+        trained |= {step: facts for step, facts in steps.items() if step.startswith("finetune")}
     if config.voices is not None:
         keep_voices(modules["acoustic"][1], list(config.voices))
         modules["acoustic"][0]["voices"] = list(config.voices)
-    known = {info.name: asdict(info) for path in config.voice_classes for info in get_class(path).voices.values()}
-    check_licence(str(config.licence), trained)
+    known = described(config.voice_classes)
     metadata = {
         "name": config.name,
-        "licence": config.licence,
+        "licence": bundled_licence(config.licence, trained),
         "data": config.data,
         "commit": commit(),
         "training": trained,
@@ -76,6 +79,7 @@ def main(config: DictConfig) -> None:
         "intensity_curves": read_curves(config.intensity_curves),
         "default_voice": config.default_voice,
         "default_steps": config.default_steps,
+        "student_steps": config.student_steps,
         "default_temperature": config.default_temperature,
         "default_prosody_temperature": config.default_prosody_temperature,
         "voices": [known.get(name, {"name": name}) for name in modules["acoustic"][1].voices.names],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from bundle import check_licence
+from licences import bundled_licence
 from omegaconf import DictConfig
 
 from emotts.checkpoint import load_checkpoint, save_checkpoint
@@ -19,10 +19,9 @@ def main(config: DictConfig) -> None:
     ):
         loaded, trained[name] = load_checkpoint(folder)
         modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
-    check_licence(str(config.licence), trained)
     metadata = {
         "acoustic": fingerprint(load_checkpoint(config.acoustic_folder)[0]["acoustic"]),
-        "name": "emotts-converter-en", "licence": config.licence, "training": trained,
+        "name": "emotts-converter-en", "licence": bundled_licence(config.licence, trained), "training": trained,
         "data": "simulated emotion, recipes/simulate_corpus.py, and many voices, recipes/simulate_crowd.py",
     }  # fmt: skip
     save_checkpoint(config.output, modules, metadata, dtype=torch.float16)

@@ -9,17 +9,38 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from licences import licence_of, licences_of
 from omegaconf import DictConfig, OmegaConf
 
+from emotts.checkpoint.load import read_manifest as read_checkpoint_manifest
 from emotts.data.manifest import ManifestRow, read_manifest
+from emotts.training import Trainer
 
 ABSOLUTE = re.compile(r"(?<![\w./~-])[/~][^\s,\]\['\"]+")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def facts_of_run(config: DictConfig, corpora: str | Sequence[str]) -> dict[str, Any]:
-    """Return the facts of a run that learns from whole corpora; `corpora`: their folders."""
-    return facts_of(config, _rows_of((corpora,) if isinstance(corpora, str) else tuple(corpora)))
+def facts_of_run(config: DictConfig, corpora: str | Sequence[str], base: str | None = None) -> dict[str, Any]:
+    """Return the facts of a run that learns from whole corpora.
+
+    Args:
+        corpora: their folders.
+        base: folder of a checkpoint that the run learns from as well, whose data's licences count too.
+    """
+    rows = _rows_of((corpora,) if isinstance(corpora, str) else tuple(corpora))
+    return licensed(facts_of(config, rows), base)
+
+
+def licensed(facts: dict[str, Any], base: str | None = None) -> dict[str, Any]:
+    """Return the facts with the licence that weights have which were learnt from their data, and from a base."""
+    before = licences_of(read_checkpoint_manifest(Path(base))["metadata"]) if base is not None else []
+    licences = sorted({*facts["licences"], *before})
+    return facts | {"licences": licences, "licence": licence_of(licences)}
+
+
+def facts_of_trainer(recipe: str, trainer: Trainer[Any]) -> dict[str, Any]:
+    """Return how far a run has come."""
+    return {"recipe": recipe, "steps": trainer.step, "minutes": round(trainer.seconds / 60.0, 1)}
 
 
 @cache

@@ -11,25 +11,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from finetune_data import Lesson, Lessons, condition_of
+from finetune_model import NO_DROPOUT
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from train_acoustic import target_of
 
-from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
-from emotts.acoustic.objective import Dropout, acoustic_losses, total
-from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
+from emotts.acoustic.objective import acoustic_losses, total
+from emotts.data.dataset import Corpus
 from emotts.data.manifest import read_manifest
 from emotts.emotion.direction import SUFFIX, Direction, save_direction
 from emotts.emotion.labels import LABELS, MAX_INTENSITY
 from emotts.emotion.space import EmotionInput
 
 STEPS, RATE = 120, 0.05  # of Adam, in units of label weights and dimensions
-FEW, NEAR = (
-    0.1,
-    0.1,
-)  # cost of a label's weight, and of a squared dimension: few labels and near places, for few clips tell little
-NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0)
+# Cost of a label's weight, and of a squared dimension: few labels and near places, for few clips tell little.
+FEW, NEAR = 0.1, 0.1
 K = len(LABELS)
 
 
@@ -50,14 +48,13 @@ def learn_emotion(config: DictConfig, model: AcousticModel, metadata: Mapping[st
             f"{', '.join(unknown) or 'none'}. Add the voice first: mode=lora, then checkpoint=<its export>."
         )
     corpus = Corpus(config.corpus, "train", model.voices.names)
-    plan = BatchPlan([row.n_frames for row in corpus.rows], config.max_frames, config.seed)
+    lessons = Lessons(corpus, model.text_encoder.languages, config.max_frames, config.seed)
     model = model.eval().requires_grad_(False)  # in eval mode nothing but the place moves
     place = nn.Parameter(torch.zeros(K + 3))
-    before = loss_at(model, corpus, place)
+    before = loss_at(model, lessons, place)
     optimizer = torch.optim.Adam([place], lr=RATE)
     for step in range(STEPS):
-        batch = collate([corpus.utterance(i) for i in plan.indices(step)])
-        loss = loss_of(model, batch, place, step) + FEW * place[:K].sum() + NEAR * place[K:].square().sum()
+        loss = loss_of(model, lessons(step), place, step) + FEW * place[:K].sum() + NEAR * place[K:].square().sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -66,7 +63,7 @@ def learn_emotion(config: DictConfig, model: AcousticModel, metadata: Mapping[st
             place[0] = 0.0
             place[:K] *= min(1.0, MAX_INTENSITY / max(float(place[:K].sum()), 1e-9))  # more a request cannot ask for
             place[K:].clamp_(-1.0, 1.0)
-    after = loss_at(model, corpus, place)
+    after = loss_at(model, lessons, place)
     vector = as_asked(place.detach().numpy().astype(np.float64), metadata.get("intensity_curves", {}))
     facts = {"name": name, "recipe": "finetune", "loss_neutral": round(before, 4), "loss": round(after, 4)}
     path = Path(config.output) / f"{name}{SUFFIX}"
@@ -78,22 +75,21 @@ def learn_emotion(config: DictConfig, model: AcousticModel, metadata: Mapping[st
     print(", ".join(f"{key} {value:+.2f}" for key, value in largest))
 
 
-def loss_of(model: AcousticModel, batch: Batch, place: Tensor, seed: int) -> Tensor:
+def loss_of(model: AcousticModel, lesson: Lesson, place: Tensor, seed: int) -> Tensor:
     """Return what the clips of a batch cost if they are asked for by a place [K + 3]."""
-    shape = batch.phonemes.shape
+    shape = lesson.batch.phonemes.shape
     known = torch.ones(shape, dtype=torch.bool)
     emotion = EmotionInput(
         place[:K].expand(*shape, -1), known, place[K:].expand(*shape, -1), known[..., None].expand(*shape, 3)
     )
-    told = Condition(batch.phonemes, batch.stresses, batch.token_lengths, batch.voice, emotion)
-    target = target_of(batch)
+    told, target = condition_of(lesson).feeling(emotion), target_of(lesson.batch)
     return total(acoustic_losses(model, told, target, torch.Generator().manual_seed(seed), NO_DROPOUT))
 
 
 @torch.no_grad()
-def loss_at(model: AcousticModel, corpus: Corpus, place: Tensor) -> float:
+def loss_at(model: AcousticModel, lessons: Lessons, place: Tensor) -> float:
     """Return the mean loss over the clips, each alone, with noise fixed."""
-    losses = [float(loss_of(model, collate([corpus.utterance(i)]), place, i)) for i in range(len(corpus))]
+    losses = [float(loss_of(model, lessons.of([i]), place, i)) for i in range(len(lessons.corpus))]
     return float(np.mean(losses))
 
 

@@ -1,11 +1,14 @@
-"""What the old model says for its voices, as a loss: two models and a batch come in, how far they differ goes out.
+"""What the old model says for its voices, as losses: two models and a question come in, how far their answers differ goes out.
 
-No recording of the old voices is needed: the sentences of the new corpus are given to old voices in other feelings, and the new
-model should answer what the old one does, after Li & Hoiem, "Learning without Forgetting" (2016), arXiv 1606.09282.
+No recording of the old voices is needed. Sentences in the languages that the old model knows are given to old voices in other
+feelings, and the new model should answer what the old one does, after Li & Hoiem, "Learning without Forgetting" (2016), arXiv
+1606.09282. Where the sentences of the new corpus are not in these languages, others are spoken for it (finetune_rehearse.py), as
+Robins, "Catastrophic Forgetting, Rehearsal and Pseudorehearsal" (1995), doi 10.1080/09540099550039318, does.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -13,7 +16,8 @@ from torch import Tensor
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.flow import interpolate, sample_times
 from emotts.acoustic.model import AcousticModel
-from emotts.acoustic.objective import WEIGHTS, Target
+from emotts.acoustic.objective import WEIGHTS
+from emotts.data.dataset import BatchPlan, Utterance, collate
 from emotts.emotion.labels import AVD_MEANS, LABELS
 from emotts.emotion.space import EmotionInput
 from emotts.layers import frame_to_token, lengths_to_mask
@@ -21,112 +25,172 @@ from emotts.prosody import Prosody
 
 NEUTRAL_SHARE = 0.25
 MOST_INTENSITY = 1.2
-EVERY = 2  # rows of the batch; half of them say enough and cost half
+PREFIX = "keep_"
+WEIGHTS_OF = {name: WEIGHTS[name] for name in ("prosody", "prosody_flow", "contour", "mel", "mel_flow")}
+PER_FRAME = ("contour", "mel", "mel_flow")  # the other answers are per token
 
 
-def keep_losses(
-    model: AcousticModel,
-    teacher: AcousticModel,
-    condition: Condition,
-    target: Target,
-    voices: Sequence[int],
-    generator: torch.Generator,
-) -> Tensor:
-    """Return the weighted difference between what both say for old voices.
+@dataclass
+class Question:
+    """What both models are asked: R sentences for old voices, with readings and with places on the flows' paths.
 
-    Args:
-        voices: rows of the old voices, the same in both models.
-        generator: draws voices, feelings and noise.
+    Attributes:
+        phonemes, stresses, durations: [R, N]; lengths, language, voice: [R].
+        labels, avd: of the feeling, [R, N, K] and [R, N, 3].
+        features: raw, per token [R, N, 4]. f0: Hz [R, T], 0 unvoiced. relative: log2 F0 less the speaker's mean [R, T].
+        contour: the line through the anchors [R, T].
+        token_x, frame_x: between noise and white data [R, N, 4] and [R, T, M], at token_t and frame_t [R].
     """
-    told, given = _half(condition, target)
-    relative = model.relative_log_f0(given.f0, model.register_of(told))
-    asked = as_old_voices(told, voices, generator)
-    noise = _noise(given, generator)
+
+    phonemes: Tensor
+    stresses: Tensor
+    lengths: Tensor
+    language: Tensor
+    voice: Tensor
+    labels: Tensor
+    avd: Tensor
+    durations: Tensor
+    features: Tensor
+    f0: Tensor
+    relative: Tensor
+    contour: Tensor
+    token_x: Tensor
+    token_t: Tensor
+    frame_x: Tensor
+    frame_t: Tensor
+
+    def to(self, device: torch.device) -> "Question":
+        return Question(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    @property
+    def condition(self) -> Condition:
+        """What the models are told."""
+        known = torch.ones_like(self.phonemes, dtype=torch.bool)
+        emotion = EmotionInput(self.labels, known, self.avd, known[..., None].expand_as(self.avd))
+        return Condition(self.phonemes, self.stresses, self.lengths, self.voice, emotion, language=self.language)
+
+    @property
+    def frame_mask(self) -> Tensor:
+        """Real frames [R, T]."""
+        return lengths_to_mask(self.durations.sum(dim=1), self.f0.shape[1])
+
+
+class Rehearsal:
+    """Questions about sentences in languages that the old model knows, each a function of its number."""
+
+    def __init__(
+        self,
+        sentences: Sequence[tuple[Utterance, int]],
+        registers: Tensor,
+        voices: Sequence[int],
+        max_frames: int,
+        seed: int,
+    ) -> None:
+        """Plan the questions.
+
+        Args:
+            sentences: with the place of their language.
+            registers: mean log2 F0 of every voice that a sentence is of [V].
+            voices: rows of the old voices, which are asked.
+            max_frames: of a question, padding included.
+        """
+        self.sentences, self.registers, self.voices, self.seed = list(sentences), registers, list(voices), seed
+        self.plan = BatchPlan([len(one.f0) for one, _ in sentences], max_frames, seed)
+
+    def question(self, number: int, most: int) -> Question:
+        """Return at most this many sentences, asked of old voices drawn at random in feelings drawn at random."""
+        picked = [self.sentences[i] for i in self.plan.indices(number)[:most]]
+        batch = collate([one for one, _ in picked])
+        language = torch.tensor([place for _, place in picked])
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        voice, labels, avd = request_of(batch.phonemes.shape, self.voices, generator)
+        relative = AcousticModel.relative_log_f0(batch.f0, self.registers[batch.voice])
+        token_x, token_t = _on_the_path(batch.features.shape, generator)
+        frame_x, frame_t = _on_the_path(batch.mel.shape, generator)
+        return Question(
+            batch.phonemes, batch.stresses, batch.token_lengths, language, voice, labels, avd, batch.durations,
+            batch.features, batch.f0, relative, batch.contour, token_x, token_t, frame_x, frame_t,
+        )  # fmt: skip
+
+
+def keep_losses(model: AcousticModel, teacher: AcousticModel, question: Question) -> dict[str, Tensor]:
+    """Return the mean squared differences between what both say, named keep_* after the losses that they hold.
+
+    Both answer without dropout: the same weights give the same answer.
+    """
+    if len(question.voice) == 0:  # a part of a batch that has fewer questions than parts
+        return {PREFIX + name: question.f0.new_zeros(()) for name in WEIGHTS_OF}
     with torch.no_grad():
-        wanted = _answers(teacher, asked, given, relative, noise)
-    found = _answers(model, asked, given, relative, noise)
-    losses = [WEIGHTS[name] * _error(found[name], *wanted[name]) for name in wanted]
-    return torch.stack(losses).sum()
+        wanted = answers(teacher, question)
+    with _answering(model):
+        found = answers(model, question)
+    masks = {name: question.frame_mask if name in PER_FRAME else question.condition.mask for name in wanted}
+    return {PREFIX + name: _error(found[name], wanted[name], masks[name]) for name in wanted}
 
 
-def _half(condition: Condition, target: Target) -> tuple[Condition, Target]:
-    """Return every second row."""
-    emotion = condition.emotion
-    assert isinstance(emotion, EmotionInput)
-    tensors = (emotion.labels, emotion.label_known, emotion.avd, emotion.avd_known)
-    few = replace(
-        condition,
-        phonemes=condition.phonemes[::EVERY],
-        stresses=condition.stresses[::EVERY],
-        lengths=condition.lengths[::EVERY],
-        voice=condition.voice[::EVERY],
-        language=None if condition.language is None else condition.language[::EVERY],
-        emotion=EmotionInput(*(x[::EVERY] for x in tensors)),
-    )
-    return few, Target(
-        *(
-            x[::EVERY]
-            for x in (target.durations, target.features, target.feature_weight, target.f0, target.contour, target.mel)
-        )
-    )
+def keep_counts(question: Question) -> dict[str, Tensor]:
+    """Return what each of `keep_losses` is a mean over: tokens or frames."""
+    tokens, frames = question.lengths.sum(), question.durations.sum()
+    return {PREFIX + name: frames if name in PER_FRAME else tokens for name in WEIGHTS_OF}
 
 
-def as_old_voices(condition: Condition, voices: Sequence[int], generator: torch.Generator) -> Condition:
-    """Give each row an old voice and a label of any intensity with its usual arousal, valence and dominance."""
-    n, n_tokens = condition.phonemes.shape
-    device = condition.voice.device
-    picks = torch.randint(len(voices), (n,), generator=generator)
-    voice = torch.tensor(list(voices))[picks].to(device)
+def keep_total(losses: dict[str, Tensor]) -> Tensor:
+    """Return the weighted sum of those of the losses that are of `keep_losses`."""
+    return torch.stack([WEIGHTS_OF[name.removeprefix(PREFIX)] * losses[name] for name in losses]).sum()
+
+
+def request_of(shape: torch.Size, voices: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw an old voice for each row [R], and a label of any intensity with its usual arousal, valence and dominance."""
+    n, n_tokens = shape
+    voice = torch.tensor(voices)[torch.randint(len(voices), (n,), generator=generator)]
     label = torch.randint(1, len(LABELS), (n,), generator=generator)
     strength = MOST_INTENSITY * torch.rand(n, generator=generator)
     strength = strength * (torch.rand(n, generator=generator) >= NEUTRAL_SHARE)
     weights = torch.nn.functional.one_hot(label, len(LABELS)) * strength[:, None]
     avd = (torch.tensor([AVD_MEANS[name] for name in LABELS])[label] * strength[:, None]).clamp(-1.0, 1.0)
-    known = torch.ones((n, n_tokens), dtype=torch.bool, device=device)
-    emotion = EmotionInput(
-        weights[:, None].expand(-1, n_tokens, -1).to(device),
-        known,
-        avd[:, None].expand(-1, n_tokens, -1).to(device),
-        known[..., None].expand(-1, -1, 3),
-    )
-    return replace(condition, voice=voice, emotion=emotion)
+    return voice, weights[:, None].repeat(1, n_tokens, 1), avd[:, None].repeat(1, n_tokens, 1)
 
 
-def _noise(target: Target, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return places on the flows' paths, between noise and white data: x_t and t of the tokens, x_t and t of the frames."""
-    found: list[Tensor] = []
-    for like in (target.features, target.mel):
-        x_0, x_1 = (torch.randn(like.shape, generator=generator) for _ in range(2))
-        t = sample_times(len(like), generator)
-        found += [interpolate(x_0, x_1, t).to(like.device), t.to(like.device)]
-    return found[0], found[1], found[2], found[3]
+def _on_the_path(shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return places between noise and white data, and t [R]."""
+    x_0, x_1 = (torch.randn(shape, generator=generator) for _ in range(2))
+    t = sample_times(shape[0], generator)
+    return interpolate(x_0, x_1, t), t
 
 
-def _answers(
-    model: AcousticModel, condition: Condition, target: Target, relative: Tensor, noise: tuple[Tensor, ...]
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return what a model says at every place of its figure, named as its losses, each with the mask of what counts."""
-    mask = condition.mask
-    frame_mask = lengths_to_mask(target.durations.sum(dim=1), target.mel.shape[1])
+@contextmanager
+def _answering(model: AcousticModel) -> Iterator[None]:
+    was = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was)
+
+
+def answers(model: AcousticModel, asked: Question) -> dict[str, Tensor]:
+    """Return what a model says at every place of its figure, named as its losses."""
+    condition = asked.condition
+    mask, frame_mask = condition.mask, asked.frame_mask
     content, speaker, emotion = model.encode(condition)
     prosody = model.prosody
     told = prosody.condition(speaker, emotion)
     prior, hidden = prosody.prior(content, told, mask)
-    index = frame_to_token(target.durations, target.mel.shape[1])
-    fine = prosody.frames(hidden, speaker, target.durations, index, target.contour, frame_mask)
-    energy = prosody.normalise(target.features)[..., 3]
-    given = Prosody(target.durations, target.f0, energy)
-    rows, mel, summary = model.trunk(content, told, emotion, given, relative, mask, frame_mask)
+    index = frame_to_token(asked.durations, frame_mask.shape[1])
+    fine = prosody.frames(hidden, speaker, asked.durations, index, asked.contour, frame_mask)
+    energy = prosody.normalise(asked.features)[..., 3]
+    given = Prosody(asked.durations, asked.f0, energy)
+    rows, mel, summary = model.trunk(content, told, emotion, given, asked.relative, mask, frame_mask)
     return {
-        "prosody": (prior, mask),
-        "prosody_flow": (prosody.velocity(noise[0], noise[1], hidden, told, mask), mask),
-        "contour": (fine, frame_mask),
-        "mel": (mel, frame_mask),
-        "mel_flow": (model.estimator(noise[2], noise[3], mel, rows, summary, frame_mask), frame_mask),
+        "prosody": prior,
+        "prosody_flow": prosody.velocity(asked.token_x, asked.token_t, hidden, told, mask),
+        "contour": fine,
+        "mel": mel,
+        "mel_flow": model.estimator(asked.frame_x, asked.frame_t, mel, rows, summary, frame_mask),
     }
 
 
-def _error(found: tuple[Tensor, Tensor], wanted: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean squared error over what counts."""
+def _error(found: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean squared error over what counts [R, X]."""
     weight = mask[:, :, None].float().expand_as(wanted)
-    return ((found[0].float() - wanted.float()).square() * weight).sum() / weight.sum().clamp_min(1.0)
+    return ((found.float() - wanted.float()).square() * weight).sum() / weight.sum().clamp_min(1.0)

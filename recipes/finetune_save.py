@@ -14,8 +14,15 @@ from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
 from emotts.audio import load_audio, speech_level_db
 from emotts.data.dataset import Corpus
+from emotts.data.manifest import ManifestRow
 from emotts.text.symbols import is_pause
 
+# What a checkpoint says of how it was made and what it is worth, which is not so of a model made from it.
+CLAIMS = (
+    "licence", "data", "figures", "recipe", "command", "commit", "seed", "steps", "minutes", "utterances", "hours", "licences",
+    "config",
+)  # fmt: skip
+RECORDINGS, SEPARATOR = "; recordings: ", "; "
 LEVEL_UTTERANCES = 6  # that tell how loud a voice is; their mean is known to 0.5 dB
 
 
@@ -58,34 +65,76 @@ def new_metadata(
     corpora: Sequence[Corpus],
     levels: Mapping[str, float],
     facts: Mapping[str, Any],
+    base: str,
 ) -> dict[str, Any]:
-    """Return the metadata of the base with the new voices and how they came to be."""
+    """Return the metadata of a fine-tuned model: how the base speaks, the voices that were learnt, and one step more.
+
+    What the base says of itself beside that, such as figures, was found out about the base; it stays in the step, as the base's.
+
+    Args:
+        metadata: of the base. base: sha256 of its manifest.
+    """
     rows = [row for corpus in corpora for row in corpus.rows]
     names = sorted({row.voice for row in rows})
-    cards = [card for card in metadata.get("voices", []) if card["name"] not in names]
-    for name in names:
-        own = [row for row in rows if row.voice == name]
-        minutes = sum(row.duration_s for row in own) / 60.0
-        told = f"fine-tuned from {minutes:.1f} minutes"
-        licence = " and ".join(sorted({row.licence for row in own}))
-        cards.append({"name": name, "accent": own[0].language, "licence": licence, "description": told})
+    told = {card["name"]: card for card in metadata.get("voices", [])}
+    # a student is of the flows that it learnt from, and these stay in mode=voice alone
+    gone = () if config.mode == "voice" else ("student", "student_steps")
+    training = {name: made for name, made in (metadata.get("training") or {}).items() if name not in gone}
+    own = facts_of(config, rows)
+    claims = {key: metadata[key] for key in CLAIMS if key in metadata}
     made = {
         "recipe": "finetune",
         "steps": facts["step"],
-        **{name: facts[name] for name in ("minutes", "mode", "base", "loss")},
-        **facts_of(config, rows),
+        **{name: facts[name] for name in ("minutes", "loss")},
+        "mode": config.mode,
+        "voices": names,
+        "languages": sorted({row.language for row in rows}),
+        **own,
+        "base": {"name": metadata.get("name") or "unnamed", "manifest": base, **claims},
     }
+    heard = f"{own['utterances']} utterances of {', '.join(names)}"
     return {
-        **metadata,
-        "licence": joined_licence(metadata.get("licence"), made["licences"]),
+        **{key: value for key, value in metadata.items() if key not in (*CLAIMS, *gone)},
         "name": f"{metadata.get('name') or 'unnamed'}+{'+'.join(names)}"[:80],
+        "licence": joined_licence(metadata.get("licence"), own["licences"]),
+        "data": f"{metadata.get('data') or 'unknown'}; then {heard}",
         "level_db": {**metadata.get("level_db", {}), **levels},
-        "training": {**metadata.get("training", {}), "finetune": made},
-        "voices": cards,
+        "training": training | {step_name(training): made},
+        "voices": [
+            *(card for name, card in told.items() if name not in names),
+            *(_card(name, rows, told) for name in names),
+        ],
     }
+
+
+def step_name(training: Mapping[str, Any]) -> str:
+    """Name the next step: finetune, finetune_2, finetune_3; the earlier ones stay in the record, in this order."""
+    n = sum(name.split("_")[0] == "finetune" for name in training)
+    return f"finetune_{n + 1}" if n else "finetune"
 
 
 def joined_licence(base: str | None, recordings: Sequence[str]) -> str:
-    """Name the licence of the model that was fine-tuned and, where they differ, those of the recordings."""
-    others = [name for name in recordings if name != base]
-    return "; ".join([base or "unknown", *(["recordings: " + ", ".join(others)] if others else [])])
+    """Name the licence of the first model and, where they differ from it, those of all recordings since, each once."""
+    first, _, before = (base or "unknown").partition(RECORDINGS)
+    listed = f"{SEPARATOR}{before}{SEPARATOR}"  # names may hold commas, so that they are looked for and not split
+    new = [
+        name for name in dict.fromkeys(recordings) if name != first and f"{SEPARATOR}{name}{SEPARATOR}" not in listed
+    ]
+    said = SEPARATOR.join([*([before] if before else []), *new])
+    return f"{first}{RECORDINGS}{said}" if said else first
+
+
+def _card(name: str, rows: Sequence[ManifestRow], told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what is told of a voice; of one that was there before, what was told of it stays."""
+    own = [row for row in rows if row.voice == name]
+    old = told.get(name, {})
+    before = str(old.get("licence") or "")
+    new = [one for one in sorted({row.licence for row in own}) if f" and {one} and " not in f" and {before} and "]
+    description = f"fine-tuned from {sum(row.duration_s for row in own) / 60.0:.1f} minutes"
+    return {
+        "accent": own[0].language,
+        **old,
+        "name": name,
+        "licence": " and ".join([*([before] if before else []), *new]),
+        "description": "; ".join(filter(None, [old.get("description"), description])),
+    }

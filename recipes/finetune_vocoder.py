@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from finetune_keep import as_old_voices
 from torch import Tensor
 from train_vocoder import CONTEXT, Crops, Recordings, losses_of
 
@@ -28,16 +27,14 @@ VALID_EVERY, VALID_BATCHES = 20, 4
 
 
 @torch.no_grad()
-def old_mels(
-    model: AcousticModel, conditions: Sequence[Condition], voices: Sequence[int]
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Speak what the conditions say with old voices; returns mels [B, T, M], F0 [B, T] and masks [B, T]."""
+def old_mels(model: AcousticModel, conditions: Sequence[Condition]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Speak what old voices are asked to; returns mels [B, T, M], F0 [B, T] and masks [B, T]."""
     found = []
     for number, condition in enumerate(conditions):
         generator = torch.Generator().manual_seed(number)
-        asked = as_old_voices(condition, voices, generator)
-        prosody = model.sample_prosody(asked, torch.zeros_like(asked.phonemes), generator=generator, temperature=0.5)
-        mel = model.sample_mel(asked, prosody, generator=generator, temperature=0.2)
+        minimum = torch.zeros_like(condition.phonemes)
+        prosody = model.sample_prosody(condition, minimum, generator=generator, temperature=0.5)
+        mel = model.sample_mel(condition, prosody, generator=generator, temperature=0.2)
         mask = lengths_to_mask(prosody.lengths, prosody.f0.shape[1])
         found.append((mel.clone(), prosody.f0.clone(), mask.clone()))  # out of inference mode, to be trained with
     return found

@@ -149,5 +149,14 @@ def refuse_foreign_targets(config: DictConfig) -> None:
             yield from targets(value)
 
     for target in targets(OmegaConf.to_container(config, resolve=False)):
-        if not (target.startswith("emotts.") and is_of_emotts(target)):
-            raise ValueError(f"_target_ must name a part of emotts; got {target!r}, which was not called.")
+        refuse_foreign(target, "_target_")
+
+
+def refuse_foreign(target: str, option: str) -> None:
+    """Refuse a dotted name of something else than emotts; it is not even imported.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if not (target.startswith("emotts.") and is_of_emotts(target)):
+        raise ValueError(f"{option} must name a part of emotts; got {target!r}, which was not called.")

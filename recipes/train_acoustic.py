@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
+import numpy as np
 import torch
-from facts import facts_of_run
+from facts import facts_of_run, facts_of_trainer
 from omegaconf import DictConfig, OmegaConf
 
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
 from emotts.acoustic.objective import Residuals, Target, acoustic_losses, loss_counts, total
+from emotts.audio import SPEC, save_audio
 from emotts.data.balance import balanced_weights
 from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
 from emotts.data.manifest import read_manifest
+from emotts.data.readers import readers_of
 from emotts.emotion.space import EmotionInput
 from emotts.pipeline import EmoTTS
-from emotts.text.symbols import N_MARKS, PHONEMES
+from emotts.text.symbols import N_MARKS, PHONEMES, is_pause
 from emotts.training import Trainer
 from emotts.training.pictures import f0_picture, mel_picture
 from emotts.training.validation import validate
@@ -81,7 +84,7 @@ def load(config: DictConfig) -> tuple[Corpus, Corpus]:
     folders = folders_of(config)
     found = {row.voice for folder in folders for row in read_manifest(Path(folder) / "manifest.jsonl")}
     voices = list(config.voices or sorted(found))
-    train, valid = (Corpus(folders, split, voices) for split in ("train", "valid"))
+    train, valid = (Corpus(folders, split, voices, in_memory_gb=config.in_memory_gb) for split in ("train", "valid"))
     if config.limit is not None:
         train = train.spread(config.limit)
     valid.mean_log_f0 = train.mean_log_f0
@@ -115,20 +118,50 @@ def speaker_of(model: AcousticModel, device: torch.device) -> EmoTTS:
     return EmoTTS(model, BaselineVocoder(), dict(SAMPLING), str(device))
 
 
-def log_samples(trainer: Trainer[Lesson]) -> None:
-    """Speak the sample sentences, each with the next voice, into TensorBoard and <output>/samples."""
+def log_samples(trainer: Trainer[Lesson], held_out: Lessons, languages: list[str]) -> None:
+    """Speak into TensorBoard and <output>/samples.
+
+    English sentences, each with the next voice; of every other language, held-out rows.
+    """
     with trainer.averaged() as model:
         tts = speaker_of(model, trainer.device)
-        if SAMPLE_LANGUAGE not in tts.languages:
-            return  # the sentences are English
-        for i, (label, text) in enumerate(SAMPLES):
-            result = tts.synthesize(
-                text, emotion=label, voice=tts.voices[i % len(tts.voices)].name, seed=0, language=SAMPLE_LANGUAGE
-            )
-            result.save(trainer.output / "samples" / f"{label}.wav")
-            trainer.writer.add_audio(f"samples/{label}", result.waveform[None], trainer.step, result.sample_rate)
-            trainer.writer.add_image(f"mel/{label}", mel_picture(result.mel), trainer.step, dataformats="HWC")
-            trainer.writer.add_image(f"f0/{label}", f0_picture(result.f0), trainer.step, dataformats="HWC")
+        if SAMPLE_LANGUAGE in languages:
+            for i, (label, text) in enumerate(SAMPLES):
+                result = tts.synthesize(
+                    text, emotion=label, voice=tts.voices[i % len(tts.voices)].name, seed=0, language=SAMPLE_LANGUAGE
+                )
+                result.save(trainer.output / "samples" / f"{label}.wav")
+                show_sample(trainer, label, result.waveform, result.mel, result.f0)
+        for place, language in enumerate(languages):
+            rows = (held_out.language == place).nonzero()[: len(SAMPLES), 0].tolist()
+            for number, row in enumerate(rows if language != SAMPLE_LANGUAGE else [], start=1):
+                waveform, mel, f0 = say_row(tts, held_out, row)
+                save_audio(trainer.output / "samples" / f"{language}-{number}.wav", waveform)
+                show_sample(trainer, f"{language}-{number}", waveform, mel, f0)
+
+
+@torch.inference_mode()
+def say_row(tts: EmoTTS, lessons: Lessons, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Say a row's phonemes as its recording was asked for; returns waveform [L], mel [T, M] and F0 [T]."""
+    condition = condition_of(collate([lessons.corpus.utterance(i)]), lessons.language[[i]]).to(tts.device)
+    minimum = torch.zeros_like(condition.phonemes)
+    tokens = lessons.corpus.rows[i].phonemes
+    minimum[0, : len(tokens)] = torch.tensor([0 if is_pause(token) else 1 for token in tokens])
+    generator = torch.Generator().manual_seed(0)
+    temperature = SAMPLING["default_prosody_temperature"]
+    prosody = tts.acoustic.sample_prosody(condition, minimum, generator=generator, temperature=temperature)
+    temperature = SAMPLING["default_temperature"]
+    mel = tts.acoustic.sample_mel(condition, prosody, generator=generator, temperature=temperature)
+    waveform = tts.vocoder(mel, prosody.f0, generator=generator)
+    waveform, mel, f0 = (x[0].float().cpu().numpy() for x in (waveform, mel, prosody.f0))
+    return waveform, mel, f0
+
+
+def show_sample(trainer: Trainer[Lesson], name: str, waveform: np.ndarray, mel: np.ndarray, f0: np.ndarray) -> None:
+    """Write a sample into TensorBoard as a sound and two pictures."""
+    trainer.writer.add_audio(f"samples/{name}", waveform[None], trainer.step, SPEC.sample_rate)
+    trainer.writer.add_image(f"mel/{name}", mel_picture(mel), trainer.step, dataformats="HWC")
+    trainer.writer.add_image(f"f0/{name}", f0_picture(f0), trainer.step, dataformats="HWC")
 
 
 def judge_model(trainer: Trainer[Lesson], config: DictConfig) -> None:
@@ -151,11 +184,7 @@ def export(trainer: Trainer[Lesson], config: DictConfig, name: str = "export") -
     from emotts.checkpoint import save_checkpoint
 
     with trainer.averaged() as model:
-        metadata = facts_of_run(config, config.corpus) | {
-            "recipe": "train_acoustic",
-            "steps": trainer.step,
-            "minutes": round(trainer.seconds / 60.0, 1),
-        }
+        metadata = facts_of_run(config, config.corpus) | facts_of_trainer("train_acoustic", trainer)
         modules = {"acoustic": (OmegaConf.to_container(config.acoustic, resolve=True), model)}
         save_checkpoint(Path(config.output) / name, modules, metadata)
 
@@ -164,6 +193,8 @@ def main(config: DictConfig) -> float:
     # 1. Data and model.
     corpus, valid = load(config)
     languages = sorted({row.language.lower() for row in (*corpus.rows, *valid.rows)})
+    if readers := readers_of((*corpus.rows, *valid.rows)):
+        OmegaConf.update(config, "acoustic.text_encoder.read_by", readers, force_add=True)
     (Path(config.output) / "samples").mkdir(parents=True, exist_ok=True)
     model = build(config, corpus.voices, languages)
     set_statistics(model, corpus)
@@ -203,7 +234,7 @@ def main(config: DictConfig) -> float:
         means = validate(trainer, held_out, losses_of)
         held_out_loss = float(total({name: torch.tensor(value) for name, value in means.items()}))
         export(trainer, config)
-        log_samples(trainer)
+        log_samples(trainer, held_out, languages)
         if config.judge is not None and trainer.step >= min(judged + config.judge_every, config.schedule.max_steps):
             judge_model(trainer, config)
             judged = trainer.step

@@ -5,6 +5,7 @@ command again to go on. The averaged weights are exported to <output>/export.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import hydra
 import numpy as np
 import torch
 import torch.nn.functional as F
-from facts import facts_of_run
+from facts import facts_of_run, facts_of_trainer
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -21,9 +22,10 @@ from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.content.speech_encoder import SpeechEncoder
 from emotts.data.content_batches import UNKNOWN, ContentBatch, ContentSource, Mixing
 from emotts.data.dataset import BatchPlan, load_corpora
-from emotts.emotion.augment import cut_band
+from emotts.emotion.augment import MelAugment, cut_band
 from emotts.layers import lengths_to_mask
 from emotts.training import Trainer
+from emotts.training.parts import on_device
 from emotts.training.validation import validate
 
 CUT_SHARE = 0.2  # of the clips lose their upper band wholly
@@ -31,18 +33,18 @@ PAUSE_WEIGHT = 0.2  # of the content loss where nothing is said
 PAUSE_IDS = 11  # padding, silences and punctuation come first in the alphabet
 
 
-def losses_of(
-    model: Any, text_encoder: torch.nn.Module, batch: ContentBatch, augment: Any, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return the losses of a batch; `augment` of None leaves the mels as they are."""
-    mask = lengths_to_mask(batch.lengths, batch.mel.shape[1])
-    mel = batch.mel
-    if augment is not None:
-        features = torch.cat([mel, torch.zeros_like(mel[..., :1])], dim=-1)
-        with torch.autocast(mel.device.type, enabled=False):
-            mel = augment(features, batch.lengths, torch.arange(len(mel)), generator)[0][..., :-1]
-            mel = cut_band(mel, CUT_SHARE, generator)
-        mel = F.pad(mel, (0, 0, 0, mask.shape[1] - mel.shape[1]))
+def distorted(batch: ContentBatch, augment: MelAugment, generator: torch.Generator) -> ContentBatch:
+    """Return the batch with its mels through other channels; on the CPU, where the noise is the same for every device."""
+    features = torch.cat([batch.mel, torch.zeros_like(batch.mel[..., :1])], dim=-1)
+    with torch.autocast("cpu", enabled=False):
+        mel = augment(features, batch.lengths, torch.arange(len(features)), generator)[0][..., :-1]
+        mel = cut_band(mel, CUT_SHARE, generator)
+    return replace(batch, mel=F.pad(mel, (0, 0, 0, batch.mel.shape[1] - mel.shape[1])))
+
+
+def losses_of(model: Any, text_encoder: torch.nn.Module, batch: ContentBatch) -> dict[str, Tensor]:
+    """Return the losses of a batch that lies where the models do."""
+    mel, mask = batch.mel, lengths_to_mask(batch.lengths, batch.mel.shape[1])
     token = batch.token.clamp_min(0)
     said = (batch.token >= 0) & mask
     with torch.no_grad():
@@ -96,8 +98,9 @@ def set_statistics(model: SpeechEncoder, text_encoder: torch.nn.Module, source: 
 def export(trainer: Trainer[ContentBatch], config: DictConfig) -> None:
     """Write the averaged weights and the configuration that rebuilds them to <output>/export."""
     with trainer.averaged() as model:
-        facts = facts_of_run(config, config.corpora)
-        metadata = facts | {"recipe": "train_content", "steps": trainer.step, "licence": "Apache-2.0"}
+        metadata = facts_of_run(config, config.corpora, config.acoustic_folder) | facts_of_trainer(
+            "train_content", trainer
+        )
         modules = {"speech_encoder": (OmegaConf.to_container(config.speech_encoder, resolve=True), model)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 
@@ -106,9 +109,13 @@ def main(config: DictConfig) -> None:
     acoustic = load_checkpoint(config.acoustic_folder)[0]["acoustic"]
     assert isinstance(acoustic, AcousticModel)
     text_encoder = acoustic.text_encoder.eval().requires_grad_(False)
-    source = ContentSource(load_corpora(config.corpora, "train", config.longest), Mixing(**config.mixing), config.seed)
+    source = ContentSource(
+        load_corpora(config.corpora, "train", config.longest, config.in_memory_gb), Mixing(**config.mixing), config.seed
+    )
     valid = ContentSource(
-        load_corpora(config.corpora, "valid", config.longest), Mixing(overlap=0.0, other=0.0, gain_db=0.0), config.seed
+        load_corpora(config.corpora, "valid", config.longest, config.in_memory_gb),
+        Mixing(overlap=0.0, other=0.0, gain_db=0.0),
+        config.seed,
     )
     torch.manual_seed(config.seed)
     model: SpeechEncoder = hydra.utils.instantiate(config.speech_encoder)
@@ -121,15 +128,16 @@ def main(config: DictConfig) -> None:
         log_every=config.log_every, save_minutes=config.save_minutes, device=config.device, pieces=config.pieces,
         shard=config.shard,
     )  # fmt: skip
+    text_encoder.to(trainer.device)
     plan = BatchPlan(source.lengths, config.max_frames, config.seed)
     valid_plan = BatchPlan(valid.lengths, config.max_frames, config.seed)
     augment = hydra.utils.instantiate(config.augment)
 
     def losses(model: SpeechEncoder, batch: ContentBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        return losses_of(model, text_encoder, batch, None, generator)
+        return losses_of(model, text_encoder, on_device(batch, trainer.device))
 
     def changed(model: SpeechEncoder, batch: ContentBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        return losses_of(model, text_encoder, batch, augment, generator)
+        return losses(model, distorted(batch, augment, generator), generator)
 
     def on_save(trainer: Trainer[ContentBatch]) -> None:
         validate(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from facts import facts_of, licensed
 from omegaconf import DictConfig
 
 from emotts.audio import SPEC, load_audio, resample
@@ -305,8 +306,7 @@ def calibration_error(probability: np.ndarray, asked: np.ndarray, n_bins: int = 
 def main(config: DictConfig) -> None:
     corpus, output = Path(config.corpus), Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
-    rows = read_manifest(corpus / "manifest.jsonl")
-    cache = FeatureCache(corpus, output / "features.npz", config.seed)
+    rows, cache = read_manifest(corpus / "manifest.jsonl"), FeatureCache(corpus, output / "features.npz", config.seed)
     if not config.evaluate_only:
         mine = [row for row in rows if row.split == "train" and row.voice in config.voices and is_for_judge(row.text)]
         if not mine:
@@ -319,12 +319,12 @@ def main(config: DictConfig) -> None:
             ]
             clips = Clips(*(np.concatenate([getattr(p, f) for p in parts]) for f in Clips.__dataclass_fields__))
             views[name] = train_view(name, cache.names, clips, len(mine), config)
-        metadata = {"recipe": "train_judge", "voices": list(config.voices), "clips": len(mine), "seed": config.seed}
+        metadata = licensed(facts_of(config, mine)) | {"recipe": "train_judge", "voices": list(config.voices)}
         judge = FeaturesJudge(views, config.uncertain_below, metadata)
         save(judge, Path(config.export))
     judge = FeaturesJudge.from_pretrained(config.export)
-    figures = evaluate(judge, rows, cache, config)
-    save(FeaturesJudge(judge.views, judge.uncertain_below, judge.metadata | {"figures": figures}), Path(config.export))
+    judge.metadata["figures"] = figures = evaluate(judge, rows, cache, config)
+    save(judge, Path(config.export))
     print(json.dumps(figures, indent=1))
 
 

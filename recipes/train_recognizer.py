@@ -15,6 +15,7 @@ import hydra
 import numpy as np
 import torch
 import torch.nn.functional as F
+from facts import facts_of, facts_of_trainer, licensed
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -74,7 +75,10 @@ def parts_of(config: DictConfig) -> dict[str, Clips]:
     f0 = tracked_f0(
         config.corpus, [row for part in chosen.values() for row in part], Path(config.output) / "f0.safetensors"
     )
-    return {name: Clips(config.corpus, part, f0, encoder, config.is_simulated) for name, part in chosen.items()}
+    return {
+        name: Clips(config.corpus, part, f0, encoder, config.is_simulated, config.in_memory_gb)
+        for name, part in chosen.items()
+    }
 
 
 def losses_of(model: Any, batch: ClipBatch, class_weight: Tensor, weights: LossWeights) -> dict[str, Tensor]:
@@ -116,11 +120,13 @@ class Measurement:
     def __init__(self, model: Recognizer, n_references: int, clear_intensity: float) -> None:
         self.model, self.n_references, self.clear_intensity = model, n_references, clear_intensity
         self.log_mel = LogMel()
+        self.device = model.temperature.device
 
     def features(self, clips: Clips, indices: Sequence[int], condition: Condition | None) -> tuple[Tensor, Tensor]:
-        """Return features [B, T, F] and lengths [B]."""
+        """Return features [B, T, F] and lengths [B], where the network is."""
         if condition is None:
-            return clips.padded(indices)
+            features, lengths = clips.padded(indices)
+            return features.to(self.device), lengths.to(self.device)
         parts = []
         for i in indices:
             waveform = condition(load_audio(clips.folder / clips.rows[i].audio))
@@ -128,7 +134,7 @@ class Measurement:
             f0 = torch.from_numpy(extract_f0(waveform)).float()[: len(mel), None]
             parts.append(torch.cat([mel[: len(f0)], f0], dim=1))
         lengths = torch.tensor([len(part) for part in parts])
-        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True), lengths
+        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True).to(self.device), lengths.to(self.device)
 
     @torch.inference_mode()
     def voices(self, clips: Clips, condition: Condition | None) -> dict[str, Statistics]:
@@ -145,18 +151,18 @@ class Measurement:
     def answers(
         self, clips: Clips, references: Clips | None = None, condition: Condition | None = None
     ) -> dict[str, Tensor]:
-        """Return logits [N, K], avd and log_variance [N, 3]; `references` are clips that the voices are known from."""
+        """Return logits [N, K], avd and log_variance [N, 3] on the CPU; `references` are clips that the voices are known from."""
         voices = self.voices(references, condition) if references is not None else {}
         rows: dict[int, list[Tensor]] = {}
         order = sorted(range(len(clips.rows)), key=lambda i: (clips.rows[i].voice, clips.rows[i].n_frames))
         for voice in clips.voices:
             own = [i for i in order if clips.rows[i].voice == voice]
             for indices in (own[k : k + BATCH] for k in range(0, len(own), BATCH)):
-                weight = torch.ones(len(indices), 1) if voice in voices else None
+                weight = torch.ones(len(indices), 1, device=self.device) if voice in voices else None
                 features, lengths = self.features(clips, indices, condition)
                 heard = self.model(features, lengths, None, voices.get(voice), weight)
                 for k, i in enumerate(indices):
-                    rows[i] = [x[k, 0].float() for x in (heard.logits, heard.avd, heard.log_variance)]
+                    rows[i] = [x[k, 0].float().cpu() for x in (heard.logits, heard.avd, heard.log_variance)]
         columns = zip(*(rows[i] for i in range(len(clips.rows))), strict=True)
         return dict(zip(("logits", "avd", "log_variance"), map(torch.stack, columns), strict=True))
 
@@ -167,7 +173,7 @@ class Measurement:
         known = torch.tensor([row.label is not None for row in clips.rows])
         true, _ = clips.points(everything)
         clear, asked = self.clear(clips), self.asked(clips)
-        probability = self.model.probabilities(answers["logits"], is_voice_known)
+        probability = self.model.probabilities(answers["logits"].to(self.device), is_voice_known).cpu()
         top = probability.topk(2, dim=-1).indices
         heard, sd = answers["avd"].clamp(-1.0, 1.0), torch.exp(0.5 * answers["log_variance"])
         one_hot = F.one_hot(asked, len(LABELS)).float()
@@ -246,10 +252,10 @@ def export(trainer: Trainer[ClipBatch], parts: dict[str, Clips], config: DictCon
         measurement = Measurement(model, config.n_references, config.clear_intensity)
         measurement.calibrate(parts["calibration"])
         figures = evaluate(measurement, parts, config)
-        metadata = {
-            "recipe": "train_recognizer", "licence": "Apache-2.0", "steps": trainer.step,
-            "minutes": round(trainer.seconds / 60.0, 1), "seed": config.seed, "figures": figures,
-            "voices": list(config.voices), "held_out": list(config.held_out), "backbone": config.backbone,
+        facts = licensed(facts_of(config, [row for part in parts.values() for row in part.rows]))
+        metadata = facts | facts_of_trainer("train_recognizer", trainer) | {
+            "voices": list(config.voices), "held_out": list(config.held_out), "backbone": facts["config"]["backbone"],
+            "figures": figures,
         }  # fmt: skip
         modules = {"recognizer": (OmegaConf.to_container(config.recognizer, resolve=True), model)}
         save_checkpoint(config.export, modules, metadata, dtype=torch.float16)
@@ -280,7 +286,7 @@ def main(config: DictConfig) -> None:
         ema_decay=config.ema_decay, log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
     )  # fmt: skip
     picks = balanced(clips, config.balance)
-    plan = BatchPlan([len(clips.features[i]) for i in picks], config.max_frames, config.seed)
+    plan = BatchPlan([clips.lengths[i] for i in picks], config.max_frames, config.seed)
     class_weight = class_weights(clips, config.neutral_weight)
 
     def batch_of(step: int) -> ClipBatch:

@@ -5,7 +5,7 @@ utterance; what the mel then lacks is the loss. Run the same command again to go
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,19 @@ import hydra
 import numpy as np
 import torch
 import torch.nn.functional as F
-from facts import facts_of_run
+from facts import facts_of_run, facts_of_trainer
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.data.dataset import Batch, BatchPlan, collate, load_corpora
-from emotts.emotion.augment import cut_band
+from emotts.emotion.augment import MelAugment, cut_band
 from emotts.emotion.space import EmotionInput
 from emotts.layers import lengths_to_mask
 from emotts.prosody import Prosody
 from emotts.training import Trainer
+from emotts.training.parts import on_device
 from emotts.training.validation import validate
 
 CUT_SHARE = 0.2  # of the references lose their upper band wholly; the utterances do not
@@ -45,7 +46,7 @@ class VoiceSource:
     """Utterances of several corpora, each with the others of its voice."""
 
     def __init__(self, config: DictConfig, split: str, named: list[str]) -> None:
-        self.corpora = load_corpora(config.corpora, split, config.longest)
+        self.corpora = load_corpora(config.corpora, split, config.longest, config.in_memory_gb)
         self.named, self.most = named, int(config.reference_frames)
         self.places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus))]
         self.of_voice: dict[str, list[tuple[int, int]]] = {}
@@ -88,26 +89,31 @@ class VoiceSource:
         )  # fmt: skip
 
 
-def losses_of(
-    model: Any, acoustic: AcousticModel, found: VoiceBatch, augment: Any, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return the losses of a batch; `augment` of None leaves it as it is."""
-    batch, reference = found.batch, found.reference
+def distorted(found: VoiceBatch, augment: MelAugment, generator: torch.Generator) -> VoiceBatch:
+    """Return utterances and their references in other bodies and channels, alike; a voice whose pitch was moved has no name.
+
+    On the CPU, where the noise is the same for every device.
+    """
+    batch, reference, n = found.batch, found.reference, len(found.batch.mel)
+    with torch.autocast("cpu", enabled=False):
+        utterances = torch.cat([batch.mel, batch.f0[..., None]], dim=-1)
+        both, sizes = _stacked(utterances, batch.durations.sum(dim=1), reference, found.reference_lengths)
+        changed, _ = augment(both, sizes, torch.arange(n).repeat(2), generator)
+        changed = F.pad(changed, (0, 0, 0, both.shape[1] - changed.shape[1]))
+        ratio = _pitch_ratio(both, changed)
+    own, other = changed[:n, : batch.mel.shape[1]], changed[n:, : reference.shape[1]]
+    other = torch.cat([cut_band(other[..., :-1], CUT_SHARE, generator), other[..., -1:]], dim=-1)
+    return VoiceBatch(
+        replace(batch, mel=own[..., :-1], f0=own[..., -1]), other, found.reference_lengths,
+        found.register.float() + ratio, torch.where(ratio.abs() < 1e-6, found.named, -1),
+    )  # fmt: skip
+
+
+def losses_of(model: Any, acoustic: AcousticModel, found: VoiceBatch) -> dict[str, Tensor]:
+    """Return the losses of a batch that lies where the models do."""
+    batch, reference, is_named = found.batch, found.reference, found.named >= 0
     mel, f0, register = batch.mel, batch.f0, found.register.float()
     lengths = batch.durations.sum(dim=1)
-    if augment is not None:
-        with torch.autocast(mel.device.type, enabled=False):
-            both, sizes = _stacked(torch.cat([mel, f0[..., None]], dim=-1), lengths, reference, found.reference_lengths)
-            changed, _ = augment(both, sizes, torch.arange(len(mel)).repeat(2), generator)
-            changed = F.pad(changed, (0, 0, 0, both.shape[1] - changed.shape[1]))
-            ratio = _pitch_ratio(both, changed)
-        mel, f0 = changed[: len(mel), : mel.shape[1], :-1], changed[: len(mel), : mel.shape[1], -1]
-        reference = changed[len(mel) :, : reference.shape[1]]
-        reference = torch.cat([cut_band(reference[..., :-1], CUT_SHARE, generator), reference[..., -1:]], dim=-1)
-        is_named = (found.named >= 0) & (ratio.abs() < 1e-6)
-        register = register + ratio
-    else:
-        is_named = found.named >= 0
     mask = lengths_to_mask(lengths, mel.shape[1])
     token_mask = lengths_to_mask(batch.token_lengths, batch.phonemes.shape[1])
     with torch.no_grad():
@@ -149,8 +155,9 @@ def _pitch_ratio(before: Tensor, after: Tensor) -> Tensor:
 def export(trainer: Trainer[VoiceBatch], config: DictConfig) -> None:
     """Write the averaged weights and the configuration that rebuilds them to <output>/export."""
     with trainer.averaged() as model:
-        facts = facts_of_run(config, config.corpora)
-        metadata = facts | {"recipe": "train_speaker", "steps": trainer.step, "licence": "Apache-2.0"}
+        metadata = facts_of_run(config, config.corpora, config.acoustic_folder) | facts_of_trainer(
+            "train_speaker", trainer
+        )
         modules = {"reference_voice": (OmegaConf.to_container(config.reference_voice, resolve=True), model)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 
@@ -170,21 +177,21 @@ def main(config: DictConfig) -> None:
         model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
         log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
     )  # fmt: skip
+    acoustic.to(trainer.device)
     plan = BatchPlan(source.lengths, config.max_frames, config.seed)
     valid_plan = BatchPlan(valid.lengths, config.max_frames, config.seed)
     augment = hydra.utils.instantiate(config.augment)
 
+    def losses(model: Any, found: VoiceBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        return losses_of(model, acoustic, on_device(found, trainer.device))
+
     def on_save(trainer: Trainer[VoiceBatch]) -> None:
-        validate(
-            trainer,
-            lambda step: valid.batch(valid_plan.indices(step), np.random.default_rng(step)),
-            lambda model, batch, generator: losses_of(model, acoustic, batch, None, generator),
-        )
+        validate(trainer, lambda step: valid.batch(valid_plan.indices(step), np.random.default_rng(step)), losses)
         export(trainer, config)
 
     trainer.fit(
         lambda step: source.batch(plan.indices(step), np.random.default_rng((config.seed, step))),
-        lambda model, batch, generator: losses_of(model, acoustic, batch, augment, generator),
+        lambda model, batch, generator: losses(model, distorted(batch, augment, generator), generator),
         lambda losses: torch.stack([config.weights[name] * losses[name] for name in config.weights]).sum(),
         config.max_minutes,
         on_save,

@@ -12,7 +12,7 @@ from pathlib import Path
 import hydra
 import numpy as np
 import torch
-from facts import facts_of_run
+from facts import facts_of_run, facts_of_trainer
 from omegaconf import DictConfig, OmegaConf
 from safetensors import safe_open
 from torch import Tensor
@@ -20,6 +20,7 @@ from torch import Tensor
 from emotts.audio import SPEC, LogMel, load_audio, save_audio
 from emotts.data.manifest import ManifestRow, read_manifest
 from emotts.training import Trainer
+from emotts.training.parts import on_device
 from emotts.vocoder.baseline import BaselineVocoder
 from emotts.vocoder.excitation import sample_source_state
 from emotts.vocoder.generator import HarmonicNoiseGenerator
@@ -36,9 +37,6 @@ class Crops:
     waveform: Tensor  # [B, (T + 2 * CONTEXT) * hop]
     f0: Tensor  # [B, T] Hz
 
-    def to(self, device: torch.device) -> "Crops":
-        return Crops(self.waveform.to(device), self.f0.to(device))
-
 
 class Recordings:
     """The audio and F0 of one split of a manifest."""
@@ -49,6 +47,7 @@ class Recordings:
         if not self.rows:
             raise ValueError(f"{self.folder / 'manifest.jsonl'} has no rows of the split {split!r}.")
         self._f0 = self._read_f0()
+        self._usable: dict[int, tuple[list[ManifestRow], np.ndarray]] = {}  # and their shares of all moments, by frames
 
     def _read_f0(self) -> dict[str, np.ndarray]:
         f0 = {}
@@ -64,11 +63,14 @@ class Recordings:
 
     def crops(self, random: np.random.Generator, size: int, n_frames: int, gain_db: Sequence[float]) -> Crops:
         """Draw `size` pieces of `n_frames` frames; every moment of the split that has its context is equally likely."""
-        usable = [row for row in self.rows if row.n_frames >= n_frames + 2 * CONTEXT]
-        if not usable:
-            raise ValueError(f"no utterance has {n_frames + 2 * CONTEXT} frames; lower crop_frames.")
-        starts = np.array([row.n_frames - n_frames - 2 * CONTEXT + 1 for row in usable], dtype=np.float64)
-        picks = random.choice(len(usable), size, p=starts / starts.sum())
+        if n_frames not in self._usable:
+            long = [row for row in self.rows if row.n_frames >= n_frames + 2 * CONTEXT]
+            if not long:
+                raise ValueError(f"no utterance has {n_frames + 2 * CONTEXT} frames; lower crop_frames.")
+            starts = np.array([row.n_frames - n_frames - 2 * CONTEXT + 1 for row in long], dtype=np.float64)
+            self._usable[n_frames] = long, starts / starts.sum()
+        usable, shares = self._usable[n_frames]
+        picks = random.choice(len(usable), size, p=shares)
         waveforms, f0 = zip(*(self._crop(usable[i], random, n_frames, gain_db) for i in picks), strict=True)
         return Crops(torch.from_numpy(np.stack(waveforms)), torch.from_numpy(np.stack(f0)))
 
@@ -136,9 +138,7 @@ def export(trainer: Trainer[Crops], config: DictConfig) -> None:
     from emotts.checkpoint import save_checkpoint
 
     with trainer.averaged() as model:
-        minutes = round(trainer.seconds / 60.0, 1)
-        facts = facts_of_run(config, config.corpus)
-        metadata = facts | {"recipe": "train_vocoder", "steps": trainer.step, "minutes": minutes}
+        metadata = facts_of_run(config, config.corpus) | facts_of_trainer("train_vocoder", trainer)
         modules = {"vocoder": (OmegaConf.to_container(config.vocoder, resolve=True), model)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 
@@ -160,10 +160,10 @@ def main(config: DictConfig) -> None:
 
     def batch_of(step: int) -> Crops:
         random = np.random.default_rng((config.seed, step))
-        return recordings.crops(random, config.batch_size, config.crop_frames, config.gain_db).to(trainer.device)
+        return recordings.crops(random, config.batch_size, config.crop_frames, config.gain_db)
 
     def step_losses(model: HarmonicNoiseGenerator, crops: Crops, generator: torch.Generator) -> dict[str, Tensor]:
-        return losses_of(model, crops, generator, log_mel, distance)
+        return losses_of(model, on_device(crops, trainer.device), generator, log_mel, distance)
 
     def total(losses: dict[str, Tensor]) -> Tensor:
         return torch.stack([weight * losses[name] for name, weight in config.weights.items()]).sum()

@@ -1,14 +1,15 @@
 """Fine-tuning: what is trained and what is not, old voices that stay, weights that merge, a new emotion as a direction."""
 
 import json
-import os
-import subprocess
-import sys
+from copy import deepcopy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from conftest import tiny_configs
+from finetuning import corpus_of, finetune
 from safetensors.numpy import load_file, save_file
 from test_dataset import write_corpus
 from torch import nn
@@ -20,7 +21,8 @@ from emotts.emotion.direction import load_direction
 from emotts.pipeline import EmoTTS
 from emotts.speaker import VoiceTable
 
-ROOT = Path(__file__).resolve().parent.parent
+if TYPE_CHECKING:
+    from finetune_keep import Question
 
 
 # --- what is trained
@@ -77,36 +79,59 @@ def test_a_table_of_voices_grows_behind_its_names() -> None:
         table.extended(["a"])
 
 
+def question(n_rows: int = 3) -> "Question":
+    """What two old voices are asked about a sentence."""
+    from finetune_keep import Rehearsal
+
+    from emotts.data.dataset import Utterance
+
+    n, t = 5, 20
+    one = Utterance(
+        np.random.default_rng(0).integers(12, 40, n), np.zeros(n, np.int64), np.full(n, t // n), np.zeros((n, 4), np.float32),
+        np.ones((n, 4), np.float32), np.full(t, 150.0, np.float32), np.zeros(t, np.float32), np.zeros((t, 100), np.float32),
+        np.zeros((n, 12), np.float32), True, np.zeros((n, 3), np.float32), np.ones(3), 0,
+    )  # fmt: skip
+    rehearsal = Rehearsal([(one, 0)] * 3, torch.tensor([7.2, 7.2]), [0, 1], 1_000, 0)
+    return rehearsal.question(0, n_rows)
+
+
 def test_what_the_old_model_says_is_no_loss_and_another_model_is() -> None:
-    from copy import deepcopy
-
-    sys.path.insert(0, str(ROOT / "recipes"))
-    from finetune_keep import keep_losses
-
-    from emotts.acoustic.condition import Condition
-    from emotts.acoustic.objective import Target
-    from emotts.emotion.space import EmotionInput
+    from finetune_keep import keep_losses, keep_total
 
     torch.manual_seed(0)
-    model = build(tiny_configs()["acoustic"], "acoustic").eval()
-    n, t = 5, 20
-    known = torch.ones(3, n, dtype=torch.bool)
-    emotion = EmotionInput(torch.zeros(3, n, 12), known, torch.zeros(3, n, 3), known[..., None].expand(3, n, 3))
-    ids = torch.randint(12, 40, (3, n))
-    condition = Condition(ids, torch.zeros_like(ids), torch.tensor([n] * 3), torch.tensor([0, 1, 1]), emotion)
-    f0 = torch.full((3, t), 150.0)
-    features = torch.zeros(3, n, 4)
-    target = Target(
-        torch.full((3, n), t // n), features, torch.ones_like(features), f0, torch.zeros(3, t), torch.zeros(3, t, 100)
-    )
-    other = deepcopy(model)
+    teacher = build(tiny_configs()["acoustic"], "acoustic").eval()
+    same, other = deepcopy(teacher).train(), deepcopy(teacher).train()  # dropout is for what is new
     with torch.no_grad():
         other.trunk.head.bias += 1.0
 
     def keep(new: nn.Module) -> float:
-        return float(keep_losses(new, model, condition, target, [0, 1], torch.Generator().manual_seed(0)))
+        return keep_total(keep_losses(new, teacher, question())).item()
 
-    assert keep(model) == 0.0 and keep(other) == pytest.approx(2.0, rel=0.2)  # 2 is the weight of the mel
+    assert keep(same) < 1e-10 and keep(other) == pytest.approx(2.0, rel=0.2)  # 2 is the weight of the mel
+    assert other.training
+
+
+def test_questions_in_parts_are_the_questions_of_the_whole() -> None:
+    """Parts weighed by their counts add up to the whole; a part without a question costs nothing."""
+    from finetune_keep import keep_counts, keep_losses
+
+    from emotts.training.parts import rows_of
+
+    torch.manual_seed(0)
+    teacher = build(tiny_configs()["acoustic"], "acoustic").eval()
+    other = deepcopy(teacher)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter += 0.01
+    whole = question()
+    parts = [rows_of(whole, rows) for rows in (slice(0, 2), slice(2, 4), slice(4, 6))]
+    found, counts = keep_losses(other, teacher, whole), keep_counts(whole)
+    each = [(keep_losses(other, teacher, part), keep_counts(part)) for part in parts]
+    for name, value in found.items():
+        assert value > 0.0
+        shares = sum(losses[name].item() * n[name].item() for losses, n in each) / counts[name].item()
+        assert shares == pytest.approx(value.item(), rel=1e-4)
+    assert each[2][1]["keep_mel"] == 0 and each[2][0]["keep_mel"] == 0.0
 
 
 # --- the recipe
@@ -115,30 +140,12 @@ def test_what_the_old_model_says_is_no_loss_and_another_model_is() -> None:
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A voice that the tiny model does not have, with held-out rows and with audio."""
-    import numpy as np
-
-    from emotts.audio import save_audio
-
-    folder = write_corpus(tmp_path_factory.mktemp("mine"))
-    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
-    for i, row in enumerate(rows):
-        row |= {"split": "valid" if i % 3 == 2 else "train", "voice": "mia", "licence": "CC-BY-4.0"}
-        noise = np.random.default_rng(i).normal(size=row["n_frames"] * 256).astype(np.float32)
-        save_audio(folder / row["audio"], 0.1 * noise)
-    (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder
-
-
-def finetune(*options: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "recipes/finetune.py", *options, "device=cpu", "precision=fp32", "max_frames=128"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    return corpus_of(tmp_path_factory.mktemp("mine"))
 
 
 def test_a_new_voice_speaks_and_the_old_ones_say_the_same(corpus: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     few = (f"corpus={corpus}", f"checkpoint={tiny_checkpoint}", f"output={tmp_path}/run", "mode=voice")
-    done = finetune(*few, "max_steps=4", "valid_every=2")
-    assert done.returncode == 0, done.stderr[-3000:]
+    finetune(*few, "max_steps=4", "valid_every=2")
     old, new = (EmoTTS.from_pretrained(path) for path in (tiny_checkpoint, tmp_path / "run" / "export"))
     assert [voice.name for voice in new.voices] == ["ada", "max", "mia"]
     for voice in ("ada", "max"):
@@ -156,8 +163,7 @@ def test_a_new_voice_speaks_and_the_old_ones_say_the_same(corpus: Path, tiny_che
 def test_low_rank_training_goes_on_where_it_stopped(corpus: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     few = (f"corpus={corpus}", f"checkpoint={tiny_checkpoint}", "mode=lora", "rank=2", "valid_every=2")
     for folder, steps in (("broken", 2), ("broken", 4), ("whole", 4)):
-        done = finetune(*few, f"output={tmp_path}/{folder}", f"max_steps={steps}")
-        assert done.returncode == 0, done.stderr[-3000:]
+        finetune(*few, f"output={tmp_path}/{folder}", f"max_steps={steps}")
     states = [torch.load(tmp_path / name / "state.pt", weights_only=True)["model"] for name in ("broken", "whole")]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     model, base = (
@@ -171,17 +177,16 @@ def test_low_rank_training_goes_on_where_it_stopped(corpus: Path, tiny_checkpoin
     }
     assert {"trunk", "prosody"} <= changed and not changed & {"text_encoder", "emotion_space"}
     rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
-    assert any(row["split"] == "valid" for row in rows) and any("keep" in row for row in rows)
+    assert any(row["split"] == "valid" for row in rows) and any("keep_mel" in row for row in rows)
 
 
 def test_it_stops_when_the_held_out_rows_are_said_no_better(
-    corpus: Path, tiny_checkpoint: Path, tmp_path: Path
+    corpus: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = finetune(f"corpus={corpus}", f"checkpoint={tiny_checkpoint}", f"output={tmp_path}/run", "mode=full",
-                    "valid_every=1", "patience=2", "max_steps=30", "learning_rate=1.0", "keep=0")  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    finetune(f"corpus={corpus}", f"checkpoint={tiny_checkpoint}", f"output={tmp_path}/run", "mode=full",
+             "valid_every=1", "patience=2", "max_steps=30", "learning_rate=1.0", "keep=0")  # fmt: skip
     best = json.loads((tmp_path / "run" / "best.json").read_text())
-    assert done.stdout.count("held-out loss") == best["step"] + 2 < 30
+    assert capsys.readouterr().out.count("held-out loss") == best["step"] + 2 < 30
 
 
 @pytest.mark.parametrize(
@@ -190,6 +195,14 @@ def test_it_stops_when_the_held_out_rows_are_said_no_better(
         (["mode=all"], "mode must be one of voice, lora, full, emotion; got 'all'."),
         (["mode=voice", "languages=[de]"], "languages need mode=lora or mode=full"),
         (["parts=[prosody,brain]"], "parts must be of"),
+        (["corpus=???"], "corpus= must name the folder of a prepared corpus; none was given."),
+        (
+            ["voice=ada"],
+            "has a voice ada already; give the new one voice=<another name>, or train that one further by again=true",
+        ),
+        (["voice=a b"], "voice= must be a name of letters, digits, _ and -; got 'a b'."),
+        (["mode=emotion", "name=weary", "voice=ada"], "voice= names a new voice"),
+        (["learning_rate=1e30", "max_steps=1", "keep=0"], "the held-out loss was no number"),
         (["mode=emotion"], "mode=emotion needs name="),
         (["mode=emotion", "name=weary"], "must hold clips (split train) of ada, max; it holds mia"),
         (["checkpoint=nowhere"], "is not a folder"),
@@ -201,21 +214,9 @@ def test_mistakes_cost_one_line(
 ) -> None:
     given = {"corpus": str(corpus), "checkpoint": str(tiny_checkpoint), "output": str(tmp_path / "run")}
     given |= dict(option.split("=", 1) for option in options)
-    found = run_in_process(given)
-    assert found.startswith("finetune: error: ") and message in found and "\n" not in found.strip()
-
-
-def run_in_process(given: dict[str, str]) -> str:
-    """Run the recipe here, where torch is imported already, and return what it says as it ends."""
-    sys.path.insert(0, str(ROOT / "recipes"))
-    import finetune as recipe
-    from hydra import compose, initialize_config_dir
-
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("finetune", [f"{key}={value}" for key, value in given.items()])
-    with pytest.raises(SystemExit) as caught:
-        recipe.main.__wrapped__(config)
-    return str(caught.value)
+    with pytest.raises((ValueError, OSError)) as caught:
+        finetune(*(f"{key}={value}" for key, value in given.items()))
+    assert message in str(caught.value) and "\n" not in str(caught.value).strip()
 
 
 def test_a_new_emotion_is_a_direction_towards_what_was_recorded(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -230,10 +231,7 @@ def test_a_new_emotion_is_a_direction_towards_what_was_recorded(tiny_checkpoint:
         if name.endswith(".energy"):
             tensors[name] = tensors[name] - 1.0
     save_file(tensors, base / "features.safetensors")
-    done = finetune(
-        f"corpus={base}", f"checkpoint={tiny_checkpoint}", f"output={tmp_path}/out", "mode=emotion", "name=weary"
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    finetune(f"corpus={base}", f"checkpoint={tiny_checkpoint}", f"output={tmp_path}/out", "mode=emotion", "name=weary")
     path = tmp_path / "out" / "weary.safetensors"
     direction = load_direction(path)
     assert direction.metadata["loss"] < direction.metadata["loss_neutral"]
@@ -246,13 +244,10 @@ def test_a_new_emotion_is_a_direction_towards_what_was_recorded(tiny_checkpoint:
 
 
 def test_the_vocoder_learns_a_voice_and_keeps_the_others(tmp_path: Path) -> None:
-    import numpy as np
+    from finetune_vocoder import adapt_vocoder
 
     from emotts.audio import save_audio
     from emotts.vocoder.generator import HarmonicNoiseGenerator
-
-    sys.path.insert(0, str(ROOT / "recipes"))
-    from finetune_vocoder import adapt_vocoder
 
     write_corpus(tmp_path, n=4)
     rows = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]

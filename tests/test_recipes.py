@@ -64,7 +64,7 @@ def test_training_goes_on_where_it_stopped_and_the_bundle_speaks(corpus: Path, t
     config = {"_target_": "emotts.vocoder.generator.HarmonicNoiseGenerator", "channels": 16, "n_blocks": 1}
     save_checkpoint(tmp_path / "vocoder", {"vocoder": (config, HarmonicNoiseGenerator(channels=16, n_blocks=1))})
     run("bundle", f"acoustic_folder={tmp_path}/whole/export", f"vocoder_folder={tmp_path}/vocoder", f"output={tmp_path}/bundle",
-        "voices=[b]", "voice_classes=[]", "default_voice=b")  # fmt: skip
+        "voices=[b]", "voice_classes=[]", "default_voice=b", "licence=CC0-1.0")  # fmt: skip
     tts = EmoTTS.from_pretrained(tmp_path / "bundle")
     assert [voice.name for voice in tts.voices] == ["b"]
     assert tts.synthesize("Hello.", voice="b", seed=1).duration_s > 0
@@ -188,7 +188,7 @@ def test_every_experiment_composes_and_says_what_it_needs(experiment: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["train_acoustic", "train_vocoder", "train_content", "train_speaker", "train_recognizer"]
+    "name", ["train_acoustic", "train_vocoder", "train_content", "train_speaker", "train_recognizer", "distill_sampler"]
 )
 def test_two_steps_are_two_steps_of_every_trainer(name: str) -> None:
     config = composed(name, "debug=two_steps")
@@ -206,7 +206,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 SMOKE = {  # in this order, each with what it leaves behind
     "train_acoustic": "acoustic/export/acoustic.safetensors", "train_vocoder": "vocoder/export/vocoder.safetensors",
-    "bundle": "bundle/manifest.json", "train_content": "content/export/manifest.json",
+    "distill_sampler": "student/export/student.safetensors", "bundle": "bundle/manifest.json",
+    "finetune": "finetuned/export/manifest.json", "train_content": "content/export/manifest.json",
     "erase_voice": "content/export/manifest.json", "train_speaker": "speaker/export/manifest.json",
     "bundle_converter": "converter/manifest.json", "train_recognizer": "recognizer/export/manifest.json",
     "train_judge": "judge/export", "prepare_corpus": "prepared/manifest.jsonl", "simulate_corpus": "simulated/manifest.jsonl",
@@ -234,6 +235,28 @@ def test_speech_mels_and_f0_are_in_tensorboard(workplace: Path) -> None:
     events = EventAccumulator(str(workplace / "runs/smoke/acoustic/tensorboard")).Reload().Tags()
     assert {"samples/neutral", "samples/happy", "samples/sad"} <= set(events["audio"])
     assert {"mel/neutral", "f0/neutral"} <= set(events["images"]) and "valid/mel" in events["scalars"]
+
+
+def test_a_bundle_brings_its_student(workplace: Path) -> None:
+    """Of the runs above: the student speaks unless the flows are asked for, told in the provenance; both repeat themselves."""
+    for recipe in ("train_acoustic", "train_vocoder", "distill_sampler", "bundle"):
+        if not (workplace / "runs/smoke" / SMOKE[recipe]).exists():
+            run(recipe, "smoke=true", cwd=workplace)
+    tts = EmoTTS.from_pretrained(workplace / "runs/smoke/bundle")
+    assert dict(tts.describe())["student"] > 0 and tts.card.steps["student"] == 2
+    mels = {}
+    for sampler in (None, "student", "flow"):
+        one, two = (tts.synthesize("Hello there.", seed=3, sampler=sampler, guidance=2.0) for _ in range(2))
+        assert one.waveform.tobytes() == two.waveform.tobytes()
+        mels[sampler] = one.mel
+        assert one.provenance is not None and one.provenance.settings.get("sampler") == (
+            "flow" if sampler == "flow" else None
+        )
+    assert mels[None].tobytes() == mels["student"].tobytes() != mels["flow"].tobytes()
+    streamed = [chunk.mel for chunk in tts.stream("Hello there.", seed=3, guidance=2.0)]
+    assert b"".join(mel.tobytes() for mel in streamed) == mels[None].tobytes()
+    with pytest.raises(ValueError, match="not taught staying away"):
+        tts.request(emotion="happy-angry", sampler="student")
 
 
 def test_smoke_and_experiments_are_all_there_is() -> None:

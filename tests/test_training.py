@@ -188,7 +188,7 @@ def test_rows_of_nested_batches():
     part = rows_of(batch, slice(1, 3))
     assert n_rows(batch) == 5 and part["a"].tolist() == [1, 2] and part["b"][1][0].shape == (2,)
     assert [(s.start, s.stop) for s in split_rows(5, 2)] == [(0, 2), (2, 5)] and len(split_rows(2, 8)) == 2
-    with pytest.raises(TypeError, match="made of tensors"):
+    with pytest.raises(TypeError, match="must be made of tensors"):
         rows_of({"a": "text"}, slice(0, 1))
 
 

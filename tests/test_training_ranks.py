@@ -35,9 +35,9 @@ def alone(tmp_path_factory):
     return trainer, folder
 
 
-@pytest.mark.parametrize("way", ["pieces", "shard"])
+@pytest.mark.parametrize("way", ["pieces", "shard", "sum"])
 def test_two_processes_equal_one_on_the_same_batches(alone, tmp_path, way):
-    """With a step that is not finite in one process, and one in which memory runs out in one process."""
+    """With a step that is not finite in one process, and steps in which memory runs out in one: for a batch, for all gradients."""
     trainer, folder = alone
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(free_port()),

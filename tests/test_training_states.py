@@ -1,19 +1,27 @@
 """States on disk: killed while being written, damaged, of others, malicious, on a full disk, where nothing can be written."""
 
+import errno
+import json
 import os
 import random
 import resource
+import shutil
 import signal
 import struct
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from training_toy import batch_of, losses_of, make, total, weights
 
 from emotts.training import StateError
+from emotts.training.logs import Log
 from emotts.training.states import previous, read_state, write_state
 
+HERE = Path(__file__).resolve().parent
 KILLS = 100
 
 
@@ -168,3 +176,134 @@ def test_a_folder_that_cannot_be_written_to_is_said_before_training(tmp_path):
         make(tmp_path / "file" / "run", 2)
     with pytest.raises(OSError, match="cannot be written to"):
         make("/proc/emotts", 2)
+
+
+def broken(state, name):
+    """What a state may look like that another program, or nobody, wrote."""
+    moments = state["optimizer"]["state"]
+    return {
+        "no model": {k: v for k, v in state.items() if k != "model"},
+        "no step": {k: v for k, v in state.items() if k != "step"},
+        "step is text": state | {"step": "6"},
+        "step is negative": state | {"step": -1},
+        "step is true": state | {"step": True},
+        "seconds are endless": state | {"seconds": float("inf")},
+        "model is a list": state | {"model": [torch.zeros(2)]},
+        "weights are numbers": state | {"model": dict.fromkeys(state["model"], 0.0)},
+        "optimizer is a tensor": state | {"optimizer": torch.zeros(2)},
+        "optimizer is empty": state | {"optimizer": {}},
+        "moments are missing": state | {"optimizer": state["optimizer"] | {"state": {0: {"step": torch.tensor(3.0)}}}},
+        "moments are of others": state | {"optimizer": state["optimizer"] | {"state": {9: moments[0]}}},
+        "moments have other shapes": state
+        | {"optimizer": state["optimizer"] | {"state": {0: moments[0] | {"exp_avg": torch.zeros(7)}}}},
+        "groups are numbers": state | {"optimizer": state["optimizer"] | {"param_groups": [1, 2]}},
+        "average is empty": state | {"ema": {}},
+        "average has other shapes": state | {"ema": state["ema"] | {"shadow_params": [torch.zeros(7)] * 4}},
+        "average is numbers": state | {"ema": state["ema"] | {"shadow_params": [1, 2, 3, 4]}},
+        "pieces are text": state | {"pieces": "one"},
+        "schema of tomorrow": state | {"schema": 3},
+        "schema is text": state | {"schema": "new"},
+        "a list": [1, 2],
+    }[name]
+
+
+MALFORMED = (
+    "no model", "no step", "step is text", "step is negative", "step is true", "seconds are endless", "model is a list",
+    "weights are numbers", "optimizer is a tensor", "optimizer is empty", "moments are missing", "moments are of others",
+    "moments have other shapes", "groups are numbers", "average is empty", "average has other shapes", "average is numbers",
+    "pieces are text", "schema of tomorrow", "schema is text", "a list",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def two_states(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    make(folder, 6).fit(batch_of, losses_of, total)
+    make(folder, 9).fit(batch_of, losses_of, total)
+    return folder
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_state_costs_a_sentence_and_the_one_before_it_stays(two_states, tmp_path, name):
+    folder = tmp_path / "run"
+    shutil.copytree(two_states, folder)
+    path = folder / "state.pt"
+    torch.save(broken(torch.load(path, weights_only=True), name), path)
+    with pytest.raises(StateError, match=r"state\.pt (is not a state of emotts|has schema|trains other)") as told:
+        make(folder, 9)
+    assert "\n" not in str(told.value) and len(str(told.value)) < 400
+    path.unlink()  # as the sentence says
+    with pytest.warns(UserWarning, match="going on from .*previous, step 6"):
+        assert make(folder, 9).step == 6
+
+
+def test_a_damaged_state_never_takes_the_place_of_the_one_before_it(two_states, tmp_path):
+    """A kill between the two renamings of the next save would else leave the damaged one alone."""
+    folder = tmp_path / "run"
+    shutil.copytree(two_states, folder)
+    path = folder / "state.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match=r"set aside as state.pt.damaged; going on from .*, step 6"):
+        trainer = make(folder, 9)
+    assert (folder / "state.pt.damaged").stat().st_size == 1000
+    trainer.step = 7
+    trainer.save()
+    assert torch.load(previous(path), weights_only=True)["step"] == 6
+    assert read_state(path)["step"] == 7
+
+
+def rows_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_killed_run_tells_every_step_once(tmp_path):
+    """States at every 8th step, rows at every 5th, killed at 39: the rows of 35 are told again after resuming from 32."""
+    command = [sys.executable, str(HERE / "training_toy.py"), str(tmp_path / "broken"), "60", "SIGKILL"]
+    assert subprocess.run(command, capture_output=True, timeout=120).returncode == -signal.SIGKILL
+    assert [row["step"] for row in rows_of(tmp_path / "broken")] == list(range(5, 36, 5))
+    with (tmp_path / "broken" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 38, "min')  # cut short by the kill
+    trainer = make(tmp_path / "broken", 60)
+    assert trainer.step == 32
+    assert [row["step"] for row in rows_of(tmp_path / "broken")] == list(range(5, 31, 5))
+    trainer.fit(batch_of, losses_of, total)
+    make(tmp_path / "whole", 60).fit(batch_of, losses_of, total)
+    told, expected = rows_of(tmp_path / "broken"), rows_of(tmp_path / "whole")
+    assert [row["step"] for row in told] == [row["step"] for row in expected] == list(range(5, 61, 5))
+    # the row of 35 is a mean over the steps since resuming
+    assert [row["fit"] for row in told if row["step"] != 35] == [row["fit"] for row in expected if row["step"] != 35]
+
+
+def test_a_run_that_ended_ends_again_with_the_same_rows(tmp_path):
+    def shown(trainer):
+        trainer.log({"fit": 1.0}, prefix="valid")
+
+    for _ in range(3):
+        make(tmp_path, 10).fit(batch_of, losses_of, total, on_save=shown)
+    assert [(row["split"], row["step"]) for row in rows_of(tmp_path)] == [("train", 5), ("train", 10), ("valid", 10)]
+
+
+def test_curves_are_not_drawn_twice(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    trainer = make(tmp_path, 20)
+    trainer.fit(batch_of, losses_of, total)
+    trainer.writer.close()
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    torch.save(state | {"step": 12}, tmp_path / "state.pt")
+    trainer = make(tmp_path, 20)
+    trainer.fit(batch_of, losses_of, total)
+    trainer.writer.close()
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("train/fit")] == [5, 10, 15, 20]
+
+
+def test_rows_that_cannot_be_rewritten_stay(tmp_path, monkeypatch):
+    make(tmp_path, 10).fit(batch_of, losses_of, total)
+    log = Log(tmp_path)
+    before = log.path.read_bytes()
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
+    )
+    with pytest.raises(OSError, match="No space left"):
+        log.resume(5)
+    assert log.path.read_bytes() == before and not list(tmp_path.glob(".metrics*"))

@@ -4,6 +4,7 @@ What a recipe recorded is told, what nobody recorded is named as unknown, and no
 """
 
 import json
+import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from emotts.checkpoint.layout import CONFIG, MANIFEST, SHARD_NAME, CheckpointErr
 from emotts.checkpoint.load import manifest_sha256, read_manifest
 
 UNKNOWN = "unknown"
+NOT_RECORDED = "Of this nothing was recorded with the model:"
 MOST_METRICS, MOST_SETTINGS, MOST_CHARS = 40, 60, 400
 USE = {
     "acoustic": "Speech from text with an emotion that is asked for, in the voices below.",
@@ -23,7 +25,18 @@ USE = {
     "reference_voice": "Voices from recordings, with the consent of whoever speaks in them.",
 }
 NOT_FOR = "To speak as a person who has not agreed, or to deceive about who spoke, is no intended use."
-FACTS = ("recipe", "command", "commit", "steps", "minutes", "seed", "mode", "base")  # of a training, in this order
+FACTS = (
+    "recipe",
+    "command",
+    "commit",
+    "steps",
+    "minutes",
+    "seed",
+    "mode",
+    "voices",
+    "base",
+)  # of a training, in this order
+FINETUNE = re.compile(r"finetune(?:_\d+)?")  # what recipes/finetune.py calls its steps
 
 
 def model_card_text(folder: str | Path, run: str | Path | None = None, evaluation: str | Path | None = None) -> str:
@@ -68,16 +81,19 @@ def model_card_text(folder: str | Path, run: str | Path | None = None, evaluatio
     lines += ["", "## Voices", "", *_voices(metadata, configs, told)]
     lines += ["", "## Languages", "", *_languages(metadata, configs, told)]
     lines += ["", "## Data", "", *_data(metadata, trainings, told)]
+    if steps := _steps(trainings):
+        lines += ["", "## Steps", "", *steps]
     lines += ["", "## Training", ""]
     for part, facts in trainings.items():
         lines += [f"### {part}", "", *(f"- {key}: {told(f'{key} of {part}', facts.get(key))}" for key in FACTS[:6])]
-        lines += [f"- {key}: {_plain(facts[key])}" for key in FACTS[6:] if key in facts]
+        lines += [f"- {key}: {_plain(facts[key])}" for key in FACTS[6:] if isinstance(facts.get(key), str | list)]
         lines += _settings(part, facts.get("config"), told)
     if not trainings:
         lines += [told("training", None), ""]
-    lines += ["## Figures", "", *_figures(place, metadata, evaluation, told)]
+    lines += ["## Figures", "", *_figures(place, metadata, trainings, evaluation, told)]
     lines += ["", "## Limits", "", *_limits(configs, trainings)]
     lines += ["", "## Not known", ""]
+    lines += [NOT_RECORDED, ""] if unknown else []
     lines += [f"- {name}" for name in dict.fromkeys(unknown)] or ["Nothing that this card asks for."]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -97,6 +113,32 @@ def _trainings(metadata: Mapping[str, Any], configs: Mapping[str, Any]) -> Itera
         yield from ((str(name), facts) for name, facts in recorded.items() if isinstance(facts, dict))
     elif "recipe" in metadata or "steps" in metadata:
         yield " and ".join(configs), metadata
+
+
+def _steps(trainings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Tell what a fine-tuned model was made from, the base first, a row for every step."""
+    made = [facts for name, facts in trainings.items() if FINETUNE.fullmatch(name)]
+    if not made:
+        return []
+    lines = ["| step | model or voices | mode | data | licences | minutes | command |", "|---|---|---|---|---|---|---|"]
+    base = _base(made[0])
+    cells = [base.get(key) for key in ("name", "data", "licence")]
+    lines.append(_row("base", cells[0], "", *cells[1:], base.get("minutes", ""), base.get("command", "")))
+    for number, facts in enumerate(made, start=1):
+        data = f"{facts.get('utterances', UNKNOWN)} utterances, {facts.get('hours', UNKNOWN)} hours"
+        cells = [facts.get(key) for key in ("voices", "mode", "licences", "minutes", "command")]
+        lines.append(_row(f"fine-tuning {number}", cells[0], cells[1], data, *cells[2:]))
+    return lines
+
+
+def _row(*cells: Any) -> str:
+    return f"| {' | '.join(UNKNOWN if cell is None else _plain(cell) for cell in cells)} |"
+
+
+def _base(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a step of fine-tuning says of the model that it began with."""
+    base = facts.get("base")
+    return base if isinstance(base, dict) else {}
 
 
 def _parameters(folder: Path, files: Iterable[str]) -> dict[str, int]:
@@ -166,14 +208,23 @@ def _settings(part: str, config: Any, told: Any) -> list[str]:
     return [*lines, "```", ""]
 
 
-def _figures(place: Path | None, metadata: Mapping[str, Any], evaluation: str | Path | None, told: Any) -> list[str]:
+def _figures(
+    place: Path | None,
+    metadata: Mapping[str, Any],
+    trainings: Mapping[str, Mapping[str, Any]],
+    evaluation: str | Path | None,
+    told: Any,
+) -> list[str]:
     lines: list[str] = []
     for split, row in _last_rows(place).items():
         told_row = ", ".join(f"{key} {value:.6g}" for key, value in row.items() if _is_number(value))
         lines.append(f"- {_plain(split)}, last row of metrics.jsonl: {told_row}")
     if isinstance(metadata.get("figures"), dict):
-        flat = [(key, value) for key, value in _flat(metadata["figures"]) if _is_number(value)]
-        lines += [f"- {_plain(key)}: {value:.4g}" for key, value in flat[:MOST_METRICS]]
+        lines += [f"- {_plain(key)}: {value:.4g}" for key, value in _numbers(metadata["figures"])]
+    for facts in trainings.values():
+        base = _base(facts)
+        whose = f"of the base {_plain(base.get('name') or UNKNOWN)}, not measured of this model"
+        lines += [f"- {_plain(key)} {whose}: {value:.4g}" for key, value in _numbers(base.get("figures"))]
     lines = lines or [f"- of the training: {told('metrics of the training', None)}"]
     if evaluation is None:
         return [*lines, f"- of `emotts evaluate`: {told('evaluation', None)}"]
@@ -223,6 +274,10 @@ def _limits(configs: Mapping[str, Any], trainings: Mapping[str, Mapping[str, Any
             "- Voices that were fine-tuned sound in feelings that nobody recorded as the other voices taught it."
         )
     return lines
+
+
+def _numbers(figures: Any) -> list[tuple[str, float]]:
+    return [(key, value) for key, value in _flat(figures) if _is_number(value)][:MOST_METRICS]
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,7 +1,6 @@
 """Write a checkpoint: modules and their configs come in, a folder that rebuilds them goes out, whole or not at all."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from emotts.checkpoint.layout import (
     sha256_of,
     sibling,
 )
+from emotts.durable import sync_folder, write_durably
 
 
 def save_checkpoint(
@@ -44,6 +44,7 @@ def save_checkpoint(
 
     Raises:
         ValueError: a bad name, target or metadata, or weights that are not finite in `dtype`.
+        OSError: it cannot be written. What stood there stays.
     """
     folder = Path(folder)
     files = _render(modules, dtype, max_shard_bytes)
@@ -61,13 +62,20 @@ def save_checkpoint(
     fresh.mkdir()
     if (folder / CARD).is_file():
         files = {CARD: (folder / CARD).read_bytes(), **files}
-    for name, data in files.items():  # the manifest is the last: a folder without one is not a checkpoint
-        _write_durably(fresh / name, data)
-    _sync_folder(fresh)
+    try:
+        for name, data in files.items():  # the manifest is the last: a folder without one is not a checkpoint
+            write_durably(fresh / name, data)
+        sync_folder(fresh)
+    except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        stays = "The checkpoint before it is whole" if folder.exists() else "There is no checkpoint yet"
+        raise OSError(
+            f"{folder} could not be written: {error.strerror}. {stays}; make room and run the same command again."
+        ) from error
     if folder.exists():
         folder.replace(previous)  # between this line and the next a reader takes `previous`
     fresh.replace(folder)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
     shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -112,18 +120,3 @@ def _shards(tensors: dict[str, Tensor], max_bytes: int) -> list[dict[str, Tensor
         shards[-1][key] = tensor
         used += size
     return shards
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from emotts.audio import SPEC, extract_f0, load_audio
+from emotts.data.features import IN_MEMORY_GB, Lazy, load_features, taken
 from emotts.data.manifest import ManifestRow
 from emotts.emotion.augment import MelAugment
 from emotts.emotion.labels import DIMENSIONS
@@ -44,7 +44,7 @@ class ClipBatch:
 
 
 class Clips:
-    """Rows of a manifest with their features and A, V, D per frame in memory."""
+    """Rows of a manifest with their features and A, V, D per frame, in memory or read when needed."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Clips:
         f0: Mapping[str, np.ndarray] | None = None,
         encoder: Encoder | None = None,
         is_simulated: bool = True,
+        in_memory_gb: float = IN_MEMORY_GB,
     ) -> None:
         """Read the features of rows: log mel and F0, or those of a frozen encoder.
 
@@ -62,38 +63,45 @@ class Clips:
             f0: F0 [T] in Hz per row id as a tracker hears it, see `tracked_f0`; None takes what the shards hold.
             encoder: gives the features in place of mel and F0.
             is_simulated: whether the acoustic controls of a row follow from its emotion.
+            in_memory_gb: features that are more than this are read from the disk whenever they are needed; those of an encoder
+                are held in any case, for they would have to be computed again.
         """
         self.is_simulated = is_simulated
         self.folder, self.rows = Path(folder), list(rows)
-        self.features: list[np.ndarray] = [np.empty(0)] * len(rows)
-        self.avd = list(self.features)
         self.voices = sorted({row.voice for row in rows})
         self.neutral = {
             voice: [i for i, row in enumerate(rows) if row.voice == voice and row.label == "neutral"]
             for voice in self.voices
         }
-        by_shard: dict[str, list[int]] = {}
-        for i, row in enumerate(rows):
-            by_shard.setdefault(row.features, []).append(i)
-        for shard, indices in by_shard.items():
-            with safe_open(self.folder / shard, framework="numpy") as store:
-                for i in indices:
-                    name = rows[i].id
-                    self.avd[i] = np.repeat(store.get_tensor(f"{name}.avd"), rows[i].durations, axis=0)
-                    mel = store.get_tensor(f"{name}.mel")
-                    pitch = store.get_tensor(f"{name}.f0") if f0 is None else f0[name][: len(mel)]
-                    self.features[i] = np.concatenate([mel, pitch[:, None]], axis=1).astype(np.float16)
+        raw, everything = load_features([(self.folder, self.rows)], in_memory_gb), range(len(rows))
+        is_held = not isinstance(raw, Lazy)
+
+        def avd_of(i: int) -> np.ndarray:
+            return np.repeat(raw[i]["avd"], rows[i].durations, axis=0)
+
+        def features_of(i: int) -> np.ndarray:
+            stored = raw[i]
+            pitch = stored["f0"] if f0 is None else f0[rows[i].id][: len(stored["mel"])]
+            return np.concatenate([stored["mel"], pitch[:, None]], axis=1).astype(np.float16)
+
+        def encoded(row: ManifestRow, encoder: Encoder) -> np.ndarray:
+            return encoder.encode(load_audio(self.folder / row.audio), SPEC.sample_rate).astype(np.float16)
+
+        self.avd: Sequence[np.ndarray] = [avd_of(i) for i in everything] if is_held else Lazy(avd_of, everything)
+        self.features: Sequence[np.ndarray]
         if encoder is not None:
-            for i, row in enumerate(rows):
-                waveform = load_audio(self.folder / row.audio)
-                self.features[i] = encoder.encode(waveform, SPEC.sample_rate).astype(np.float16)
+            self.features = [encoded(row, encoder) for row in rows]
+        else:
+            self.features = [features_of(i) for i in everything] if is_held else Lazy(features_of, everything)
+        self.lengths = [row.n_frames for row in rows] if encoder is None else [len(each) for each in self.features]
 
     def only(self, voice: str) -> "Clips":
         """Return the clips of one voice; features are shared, not copied."""
         part = copy(self)
         picks = [i for i, row in enumerate(self.rows) if row.voice == voice]
         part.rows, part.voices = [self.rows[i] for i in picks], [voice]
-        part.features, part.avd = [self.features[i] for i in picks], [self.avd[i] for i in picks]
+        part.features, part.avd = taken(self.features, picks), taken(self.avd, picks)
+        part.lengths = [self.lengths[i] for i in picks]
         part.neutral = {voice: [k for k, i in enumerate(picks) if self.rows[i].label == "neutral"]}
         return part
 
@@ -130,7 +138,7 @@ class Clips:
         windows, points = [], []
         for row, i in enumerate(indices):
             spans = draw.spans(random, self.rows[i].duration_s)
-            windows.append(_scaled(spans, len(self.features[i])))
+            windows.append(_scaled(spans, self.lengths[i]))
             frames = self.avd[i].astype(np.float32)
             means = [torch.from_numpy(frames[a:b].mean(axis=0)) for a, b in _scaled(spans[1:], len(frames))]
             points.append(torch.stack([whole[row], *means]))
@@ -144,7 +152,7 @@ class Clips:
         references = self._references(indices, random, draw.n_references)
         everything = [*indices, *references]
         features, lengths = self.padded(everything)
-        windows += [[(0, len(self.features[i]))] * w for i in references]
+        windows += [[(0, self.lengths[i])] * w for i in references]
         voice = torch.tensor([self.voices.index(self.rows[i].voice) for i in everything])
         same = (voice[:, None] == voice[None, :]).float()
         same[:, : len(indices)] = 0.0

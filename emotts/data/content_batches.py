@@ -14,7 +14,7 @@ from emotts.audio import LogMel
 from emotts.content.speech_encoder import ACTIVITIES
 from emotts.data.dataset import FRAME_STEP, TOKEN_STEP, Corpus
 from emotts.data.nonspeech import KINDS, make_nonspeech
-from emotts.text.symbols import encode, is_pause
+from emotts.text.symbols import STRESSES, encode, is_pause
 
 SILENCE, SPEECH, OTHER, OVERLAP = range(len(ACTIVITIES))
 UNKNOWN = -100  # no target: what torch's cross entropy leaves out
@@ -102,7 +102,7 @@ class ContentSource:
                 self._interrupt(clip, generator)
             clips.append(clip)
             c, i = self.places[pick]
-            ids.append(encode(self.corpora[c].rows[i].phonemes))
+            ids.append(encode(self.corpora[c].rows[i].phonemes, len(STRESSES)))
         n_frames = -(-max(len(clip.mel) for clip in clips) // FRAME_STEP) * FRAME_STEP
         n_tokens = -(-max(len(phonemes) for phonemes, _ in ids) // TOKEN_STEP) * TOKEN_STEP
 

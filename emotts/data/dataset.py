@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from emotts.data.manifest import FEATURES, ManifestRow, read_manifest
+from emotts.data.features import IN_MEMORY_GB, held_gb, load_features, taken
+from emotts.data.manifest import ManifestRow, read_manifest
 from emotts.data.trust import read_origins, trust_of
 from emotts.emotion.labels import LABEL_INDEX, LABELS
 from emotts.text.symbols import encode
@@ -106,10 +106,15 @@ def anchor_line(features: np.ndarray, durations: np.ndarray, n_frames: int) -> n
 
 
 class Corpus:
-    """All utterances of one split of one or several corpora in memory, with mels as float16."""
+    """All utterances of one split of one or several corpora, their features in memory or read when needed; mels are float16."""
 
     def __init__(
-        self, folder: str | Path | Sequence[str | Path], split: str, voices: Sequence[str], max_frames: int = 1_000
+        self,
+        folder: str | Path | Sequence[str | Path],
+        split: str,
+        voices: Sequence[str],
+        max_frames: int = 1_000,
+        in_memory_gb: float = IN_MEMORY_GB,
     ) -> None:
         """Read the rows of a split.
 
@@ -118,6 +123,7 @@ class Corpus:
             split: "train", "valid" or "test".
             voices: names; their order gives the numbers of voices in batches.
             max_frames: longer utterances are left out, and so are those without a text; `left_out` counts both.
+            in_memory_gb: features that are more than this are read from the disk whenever a batch needs them.
 
         Raises:
             ValueError: no row is left.
@@ -126,10 +132,10 @@ class Corpus:
         known = set(voices)
         self.voices = list(voices)
         self.rows: list[ManifestRow] = []
-        self.raw: list[dict[str, np.ndarray]] = []
         self.trust: list[np.ndarray] = []
         self.corpora: list[str] = []  # of each row, as origins.jsonl says, or its folder's name
         self.left_out = {"long": 0, "without a text": 0}
+        parts = []
         for each in folders:
             rows = [r for r in read_manifest(each / "manifest.jsonl") if r.split == split and r.voice in known]
             self.left_out["long"] += sum(r.n_frames > max_frames for r in rows)
@@ -137,7 +143,7 @@ class Corpus:
             rows = [r for r in rows if r.n_frames <= max_frames and len(r.phonemes) > 2]
             origins = read_origins(each)
             self.rows += rows
-            self.raw += _load(each, rows)
+            parts.append((each, rows))
             self.trust += [trust_of(row, origins.get(row.id)) for row in rows]
             self.corpora += [origins[row.id].corpus if row.id in origins else each.name for row in rows]
         if not self.rows:
@@ -145,6 +151,7 @@ class Corpus:
             raise ValueError(
                 f"{names} has no rows of split {split!r} for voices {', '.join(voices)}; run recipes/simulate_corpus.py."
             )
+        self.raw = load_features(parts, in_memory_gb)
         self.mean_log_f0 = self._mean_log_f0()
 
     def _mean_log_f0(self) -> dict[str, float]:
@@ -164,7 +171,7 @@ class Corpus:
         """Return n of the utterances, spread over all; registers of voices stay."""
         part = copy(self)
         picks = np.linspace(0, len(self) - 1, min(n, len(self))).astype(int)
-        part.rows, part.raw = [self.rows[i] for i in picks], [self.raw[i] for i in picks]
+        part.rows, part.raw = [self.rows[i] for i in picks], taken(self.raw, picks.tolist())
         part.trust, part.corpora = [self.trust[i] for i in picks], [self.corpora[i] for i in picks]
         return part
 
@@ -203,28 +210,16 @@ class Corpus:
         )
 
 
-def _load(folder: Path, rows: Sequence[ManifestRow]) -> list[dict[str, np.ndarray]]:
-    by_shard: dict[str, list[int]] = {}
-    for i, row in enumerate(rows):
-        by_shard.setdefault(row.features, []).append(i)
-    raw: list[dict[str, np.ndarray]] = [{} for _ in rows]
-    for shard, indices in by_shard.items():
-        with safe_open(folder / shard, framework="numpy") as store:
-            for i in indices:
-                name = rows[i].id
-                raw[i] = {key: store.get_tensor(f"{name}.{key}") for key in FEATURES}
-                if rows[i].mixture is not None:
-                    raw[i]["labels"] = store.get_tensor(f"{name}.labels")
-    return raw
-
-
-def load_corpora(folders: Sequence[str | Path], split: str, max_frames: int) -> list[Corpus]:
-    """Load a split of every corpus that has it, with all its voices."""
-    found = []
+def load_corpora(
+    folders: Sequence[str | Path], split: str, max_frames: int, in_memory_gb: float = IN_MEMORY_GB
+) -> list[Corpus]:
+    """Load a split of every corpus that has it, with all its voices; `in_memory_gb` is for all of them, the first ones first."""
+    found: list[Corpus] = []
     for folder in folders:
         voices = sorted({row.voice for row in read_manifest(Path(folder) / "manifest.jsonl") if row.split == split})
         if voices:
-            found.append(Corpus(folder, split, voices, max_frames))
+            left = max(0.0, in_memory_gb - sum(held_gb(corpus.raw) for corpus in found))
+            found.append(Corpus(folder, split, voices, max_frames, left))
     return found
 
 

@@ -45,6 +45,7 @@ class ManifestRow:
         duration_s: Length of the audio in seconds.
         features: Path of the safetensors shard, relative to the manifest.
         mixture: Mean weight times intensity of each label where more than one is meant; `label` is None then.
+        read_by: Backend of emotts/text/phonemize.py that made the phonemes of the text; None is that of `backend_of`.
     """
 
     id: str
@@ -65,6 +66,7 @@ class ManifestRow:
     duration_s: float
     features: str
     mixture: dict[str, float] | None = None
+    read_by: str | None = None
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -96,8 +98,8 @@ def parse_row(line: str) -> ManifestRow:
     except json.JSONDecodeError as error:
         raise ValueError(f"a manifest line must be a JSON object; got {line[:80]!r}") from error
     keys = set(values) if isinstance(values, dict) else set()
-    if not _KEYS - {"mixture"} <= keys <= _KEYS:
-        missing = sorted(_KEYS - {"mixture"} - keys)
+    if not _NEEDED <= keys <= _KEYS:
+        missing = sorted(_NEEDED - keys)
         raise ValueError(f"manifest row: missing keys {missing}, unknown keys {sorted(keys - _KEYS)}")
     return ManifestRow(**values)
 
@@ -148,6 +150,7 @@ def write_atomically(path: str | Path, text: str) -> None:
 
 
 _KEYS = {field.name for field in fields(ManifestRow)}
+_NEEDED = _KEYS - {"mixture", "read_by"}
 
 
 def _problem(row: ManifestRow) -> str | None:

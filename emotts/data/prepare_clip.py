@@ -23,11 +23,13 @@ from emotts.data.prepare_audio import at_gain, decode, trim
 from emotts.data.textgrid import Interval, read_textgrid
 from emotts.emotion.heard import Heard
 from emotts.emotion.labels import DIMENSIONS, LABELS
-from emotts.text.phonemize import phonemize_marked
+from emotts.text.languages import NotInstalled
+from emotts.text.phonemize import BACKENDS, backend_of, check_backend, phonemize_marked
 from emotts.text.symbols import SIL
 
 RATING_STD = 0.3  # of the mean of a few raters; a guess as sure as this weighs half as much as their rating
 SHORTEST_S = 0.3
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Settings:
 
     Attributes:
         needs_text: Whether clips without a text are refused; else they have silence for phonemes and teach recognisers only.
-        phonemizer: "gruut" for English, "espeak" for any language.
+        phonemizer: "auto" reads each language by `backend_of`: English by gruut, which needs nothing else; one of `BACKENDS`
+            reads all rows, and refuses languages that it does not read.
         loudness: "speaker" for one gain per speaker, "none" to leave levels alone.
         level_db: Middle level of a speaker's clips, dBFS over speech.
         margin_s: Silence that stays at both ends.
@@ -46,7 +49,7 @@ class Settings:
     """
 
     needs_text: bool = True
-    phonemizer: str = "gruut"
+    phonemizer: str = "auto"
     loudness: str = "speaker"
     level_db: float = -25.0
     margin_s: float = 0.1
@@ -61,8 +64,8 @@ class Settings:
                 raise ValueError(f"settings.{name} must be a number; got {value!r}.")
         if self.loudness not in ("speaker", "none"):
             raise ValueError(f'loudness must be "speaker" or "none"; got {self.loudness!r}.')
-        if self.phonemizer not in ("gruut", "espeak"):
-            raise ValueError(f'phonemizer must be "gruut" or "espeak"; got {self.phonemizer!r}.')
+        if self.phonemizer not in (AUTO, *BACKENDS):
+            raise ValueError(f"phonemizer must be one of {', '.join((AUTO, *BACKENDS))}; got {self.phonemizer!r}.")
         if not 0.0 <= self.unknown_intensity <= 1.5:
             raise ValueError(f"unknown_intensity must lie in [0, 1.5]; got {self.unknown_intensity}.")
         if self.textgrids is not None and not Path(self.textgrids).is_dir():
@@ -134,7 +137,8 @@ def prepare_clip(
         ValueError: it cannot be used, and why.
         OSError: it cannot be read.
     """
-    tokens, words = _tokens(row, settings)
+    backend = backend_of(row.language) if settings.phonemizer == AUTO else settings.phonemizer
+    tokens, words = _tokens(row, settings.needs_text, backend)
     trimmed = trim(decode(root, row, settings.max_duration_s), settings.margin_s)
     waveform = at_gain(trimmed.waveform, gain_db)
     if len(waveform) < SHORTEST_S * SPEC.sample_rate:
@@ -150,7 +154,8 @@ def prepare_clip(
     heard = listener.hear(waveform) if listener is not None and tiers is None and len(tokens) > 2 else None
     alignment = align(tokens, words, energy.numpy(), tiers, heard)
     rated, weight = _ratings(row, judge, mel, f0)
-    manifest_row = _manifest_row(rated, settings, tokens, alignment, len(waveform), shard)
+    read_by = backend if len(tokens) > 2 else None
+    manifest_row = _manifest_row(rated, settings, tokens, alignment, len(waveform), shard, read_by)
     name = row.id
     tensors = {
         f"{name}.mel": mel.half().clone(),
@@ -172,22 +177,27 @@ def _log_mel() -> LogMel:
     return LogMel(SPEC)
 
 
-def _tokens(row: SourceRow, settings: Settings) -> tuple[list[str], list[int]]:
-    """Return phonemes and the word of each; silence where there is no text and none is needed."""
+def _tokens(row: SourceRow, needs_text: bool, backend: str) -> tuple[list[str], list[int]]:
+    """Return phonemes and the word of each; silence where there is no text, or nothing that reads it, and none is needed."""
+    silence = [SIL, SIL], [-1, -1]
     if row.text is None:
-        if settings.needs_text:
+        if needs_text:
             raise ValueError("has no text; settings.needs_text=false keeps such clips for recognisers")
-        return [SIL, SIL], [-1, -1]
-    is_english = row.language.lower().split("-")[0] == "en"
-    if settings.phonemizer == "gruut" and not is_english:
-        if settings.needs_text:
-            raise ValueError(f"is in {row.language}; set settings.phonemizer=espeak (pip install emotts[espeak])")
-        return [SIL, SIL], [-1, -1]
-    language = "en-us" if settings.phonemizer == "gruut" else row.language
+        return silence
+    try:
+        check_backend(row.language, backend)
+    except ValueError as error:
+        if not needs_text:
+            return silence
+        raise ValueError(f"is in {row.language}, which settings.phonemizer={backend} does not read. {error}") from None
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # a word that cannot be read would shift all that follow it
         try:
-            tokens, words = phonemize_marked(row.text, (), language, settings.phonemizer)
+            tokens, words = phonemize_marked(row.text, (), row.language, backend)
+        except NotInstalled:
+            if needs_text:
+                raise
+            return silence
         except UserWarning as warning:
             raise ValueError(f"has a text that cannot be spoken: {warning}") from None
     if not tokens:
@@ -233,7 +243,13 @@ def _ratings(
 
 
 def _manifest_row(
-    row: SourceRow, settings: Settings, tokens: list[str], alignment: Alignment, n_samples: int, shard: str
+    row: SourceRow,
+    settings: Settings,
+    tokens: list[str],
+    alignment: Alignment,
+    n_samples: int,
+    shard: str,
+    read_by: str | None,
 ) -> ManifestRow:
     """Return the line of the manifest. Votes become a mixture, whose rest up to one is neutral; then there is no single label."""
     mixture = None if row.votes is None else {k: v for k, v in row.votes.items() if k != "neutral" and v > 0.0}
@@ -258,4 +274,5 @@ def _manifest_row(
         duration_s=round(n_samples / SPEC.sample_rate, 4),
         features=f"features/{shard}.safetensors",
         mixture=mixture,
+        read_by=read_by,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from emotts.training.memory import free_cache, is_out_of_memory
 from emotts.training.ranks import like, whole
 
 POWER = 0.75  # of the warm-up; 0.999 is reached after 10,000 steps
@@ -27,24 +28,27 @@ class Average:
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Take the weights of this step in."""
-        decay = min(self.decay, 1.0 - (1.0 + self.steps) ** -POWER)
+        """Take the weights of this step in; one tensor after the other where there is no memory for all differences."""
+        rate, trained = 1.0 - min(self.decay, 1.0 - (1.0 + self.steps) ** -POWER), self.trained()
+        try:
+            differences = torch._foreach_sub(self.shadow, [value.detach() for value in trained])
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            free_cache()
+            for shadow, value in zip(self.shadow, trained, strict=True):
+                shadow.sub_(shadow - value, alpha=rate)
+        else:
+            torch._foreach_sub_(self.shadow, differences, alpha=rate)
         self.steps += 1
-        torch._foreach_sub_(self.shadow, torch._foreach_sub(self.shadow, list(self.trained())), alpha=1.0 - decay)
 
     def state(self) -> dict[str, Any]:
         """Return what `load` takes, gathered from all processes."""
         return {"decay": self.decay, "optimization_step": self.steps, "shadow_params": whole(self.shadow)}
 
     def load(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Take up a state; the decay is this run's own.
-
-        Raises:
-            ValueError: other parameters were trained.
-        """
+        """Take up a state that `check_progress` has passed; the decay is this run's own."""
         kept = state["shadow_params"]
-        if len(self.shadow) != len(kept):
-            raise ValueError(f"{len(kept)} averaged tensors, but {len(self.shadow)} are trained")
         self.shadow = [like(value.to(device), own) for value, own in zip(kept, self.shadow, strict=True)]
         self.steps = int(state["optimization_step"])
 

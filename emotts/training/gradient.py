@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from emotts.training.memory import free_cache, is_out_of_memory
 from emotts.training.parts import NoiseOfTheWhole, n_rows, rows_of, split_rows
 from emotts.training.ranks import Ranks
 
@@ -81,7 +82,7 @@ class Gradient:
             try:
                 sums = self._accumulate(model, batches, autocast, float(self.ranks.count) if is_sharded else 1.0)
             except RuntimeError as error:  # torch.OutOfMemoryError is one
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 if is_sharded:
                     raise MemoryError(
@@ -139,11 +140,6 @@ class Gradient:
         if not self.ranks.agree(can_be_halved)[0]:  # on none of the processes
             raise MemoryError("out of memory with a single utterance; lower the longest utterance or the model's size.")
         self.parts *= 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_cache()
         if self.ranks.is_first:
             print(f"out of memory; batches are computed in {self.parts} parts from here on", flush=True)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

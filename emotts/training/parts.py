@@ -1,7 +1,7 @@
-"""A batch in parts, so that it fits into memory, with the result of the whole.
+"""A batch in parts, so that it fits into memory, with the result of the whole; or as a whole, elsewhere.
 
 Comes in: a batch whose tensors have the rows of the batch first. Goes out: some of its rows, and a mode in which these rows get
-the noise that they would get within the whole batch.
+the noise that they would get within the whole batch; or the batch on another device.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +17,24 @@ from torch.overrides import TorchFunctionMode
 
 def rows_of(batch: Any, rows: slice) -> Any:
     """Return these rows of every tensor of a batch: a tensor, or tuples, lists, dicts and dataclasses of such."""
+    return _each(batch, lambda tensor: tensor[rows])
+
+
+def on_device(batch: Any, device: torch.device) -> Any:
+    """Return the batch with every tensor on a device."""
+    return _each(batch, lambda tensor: tensor.to(device))
+
+
+def _each(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(batch, Tensor):
-        return batch[rows]
+        return change(batch)
     if is_dataclass(batch) and not isinstance(batch, type):
-        return replace(batch, **{field.name: rows_of(getattr(batch, field.name), rows) for field in fields(batch)})
+        return replace(batch, **{field.name: _each(getattr(batch, field.name), change) for field in fields(batch)})
     if isinstance(batch, Mapping):
-        return {name: rows_of(value, rows) for name, value in batch.items()}
+        return {name: _each(value, change) for name, value in batch.items()}
     if isinstance(batch, tuple | list):
-        return type(batch)(rows_of(value, rows) for value in batch)
-    raise TypeError(f"a batch that is split must be made of tensors; got {type(batch).__name__}.")
+        return type(batch)(_each(value, change) for value in batch)
+    raise TypeError(f"a batch must be made of tensors; got {type(batch).__name__}.")
 
 
 def n_rows(batch: Any) -> int:

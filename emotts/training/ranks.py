@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from emotts.training.memory import free_cache, is_out_of_memory
+
 
 class Ranks:
     """The processes of a run, of which this is number `rank` of `count`."""
@@ -42,16 +44,28 @@ class Ranks:
         """Add up the gradients of all processes; a parameter without one counts as zero.
 
         Once a step and after everybody has agreed that all went well, so that a process that ran out of memory does not leave the
-        others waiting.
+        others waiting. It is done with a copy of all gradients; where a process has no memory for it, with one after the other.
+
+        Raises:
+            MemoryError: in all processes, as one of them has none even for the gradients.
         """
         if self.count == 1:
             return
-        parameters = list(parameters)
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        together = torch.cat([gradient.flatten().float() for gradient in gradients])
+        together, gradients = None, []
+        try:
+            gradients = [_gradient_of(parameter) for parameter in parameters]
+            together = torch.cat([gradient.flatten().float() for gradient in gradients])
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            free_cache()
+        has_none, is_short = self.agree(not gradients, together is None)
+        if has_none:
+            raise MemoryError("out of memory for the gradients; take a smaller model, or shard=true.")
+        if is_short or together is None:
+            for gradient in gradients:
+                dist.all_reduce(gradient)
+            return
         dist.all_reduce(together)
         parts = together.split([gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
@@ -67,6 +81,12 @@ class Ranks:
         """Wait for the others."""
         if self.count > 1:
             dist.barrier()
+
+
+def _gradient_of(parameter: nn.Parameter) -> Tensor:
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
 
 
 def spread(module: nn.Module, ranks: Ranks) -> None:

@@ -1,18 +1,23 @@
 """States on disk: what a run is resumed from, whole or not there at all.
 
 Comes in: a dict of tensors and numbers. Goes out: the same dict. A state is written beside the old one, flushed to the disk, and
-takes its name by renaming; the old one stays as `<name>.previous`. A kill at any moment leaves one of them whole.
+takes its name by renaming; the old one stays as `<name>.previous`. A kill at any moment leaves one of them whole. What is read
+must have the form of a state, down to the last number that resuming needs: a file of another form costs a sentence.
 """
 
-import os
 import struct
 import warnings
 import zipfile
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from emotts.durable import replace_durably, temporary_of
 
 SCHEMA = 2  # 1 had no number and knew neither `pieces` nor `skipped`
 PICKLE = b"\x80"  # what files of pickle begin with
@@ -28,44 +33,44 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: it cannot be written. What stood there stays.
     """
-    temporary = _temporary(path)
     try:
-        with temporary.open("wb") as file:
-            torch.save(state | {"schema": SCHEMA}, file)
-            file.flush()
-            os.fsync(file.fileno())
+        replace_durably(path, lambda file: torch.save(state | {"schema": SCHEMA}, file), previous(path))
     except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
-        temporary.unlink(missing_ok=True)
         cause = error if isinstance(error, OSError) else error.__context__
         reason = cause.strerror if isinstance(cause, OSError) else str(error).splitlines()[0]
         stays = "The state before it is whole" if path.is_file() else "There is no state yet"
         raise OSError(
             f"{path} could not be written: {reason}. {stays}; make room and run the same command again."
         ) from error
-    if path.is_file():
-        path.replace(previous(path))
-    temporary.replace(path)
-    _flush_folder(path.parent)
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
     """Read the newest whole state, None if there is none.
 
+    A damaged one is set aside as `<name>.damaged` once the one before it turned out to be whole, or it would take that one's place
+    when the next state is written.
+
     Raises:
-        StateError: it holds code, or is of another schema, or no state there is whole.
+        StateError: it holds code, has another form or schema, or no state there is whole.
     """
-    _temporary(path).unlink(missing_ok=True)  # of a run that was killed while it wrote
+    temporary_of(path).unlink(missing_ok=True)  # of a run that was killed while it wrote
     damaged = []
     for place in (path, previous(path)):
         if not place.is_file():
             continue
         try:
             state = _read(place, device)
+        except FileNotFoundError:  # another process of the run has just set it aside
+            continue
         except _Damaged as error:
             damaged.append(f"{place} is damaged ({error})")
             continue
-        if damaged or place != path:
-            told = damaged[0] if damaged else f"{path} is missing"
+        if place != path:
+            told = f"{path} is missing"
+            if damaged:
+                told = f"{damaged[0]} and was set aside as {_aside(path).name}"
+                with suppress(FileNotFoundError):
+                    path.replace(_aside(path))
             warnings.warn(f"{told}; going on from {place}, step {state['step']}.", stacklevel=2)
         return state
     if damaged:
@@ -78,6 +83,10 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
 def previous(path: Path) -> Path:
     """Name the state before this one."""
     return path.with_name(f"{path.name}.previous")
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.damaged")
 
 
 def check_model(state: dict[str, Any], model: nn.Module, path: Path) -> None:
@@ -100,6 +109,50 @@ def check_model(state: dict[str, Any], model: nn.Module, path: Path) -> None:
     )
 
 
+def check_progress(
+    state: dict[str, Any], groups: Sequence[Sequence[Tensor]], averaged: Sequence[Tensor], path: Path
+) -> None:
+    """Refuse a state whose moments and averages are not of the parameters that are trained.
+
+    Args:
+        groups: the parameters of each group of the optimiser. averaged: those that are averaged, in their order.
+
+    Raises:
+        StateError: something is missing, or of another form or shape.
+    """
+    parameters = [parameter for group in groups for parameter in group]
+    kept, ema = state["optimizer"], state["ema"]
+    try:
+        sizes = [len(group["params"]) for group in kept["param_groups"]]
+        n_averages, _ = len(ema["shadow_params"]), int(ema["optimization_step"])
+        moments = {name: [entry[name] for entry in kept["state"].values()] for name in ("step", *MOMENTS)}
+        numbers = list(kept["state"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        told = f"{type(error).__name__} at {error}"
+        raise StateError(
+            f"{path} is not a state of emotts: moments or averages are malformed ({told}); {_remedy(path)}."
+        ) from None
+    if sizes != [len(group) for group in groups] or n_averages != len(averaged):
+        raise StateError(
+            f"{path} trains other parameters of this model ({n_averages} there, {len(averaged)} here); "
+            "use another output folder."
+        )
+    is_whole = set(numbers) <= set(range(len(parameters))) and all(
+        isinstance(value, Tensor) and value.shape == parameters[k].shape
+        for name in MOMENTS
+        for k, value in zip(numbers, moments[name], strict=True)
+    )
+    is_whole &= all(isinstance(value, int | float) or getattr(value, "ndim", 1) == 0 for value in moments["step"])
+    is_whole &= all(
+        isinstance(value, Tensor) and value.shape == own.shape
+        for value, own in zip(ema["shadow_params"], averaged, strict=True)
+    )
+    if not is_whole:
+        raise StateError(
+            f"{path} is not a state of emotts: moments or averages have other shapes than the weights; {_remedy(path)}."
+        )
+
+
 class _Damaged(Exception):
     pass
 
@@ -113,7 +166,15 @@ def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             wrong = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        struct.error,
+        zlib.error,
+    ) as error:
         raise _Damaged(str(error) or "cut off") from error
     if wrong is not None:
         raise _Damaged(f"checksum of {wrong}")
@@ -125,24 +186,55 @@ def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
                 f"{path} holds more than tensors and numbers; it was not opened, for it could run code. Delete it."
             ) from None
         raise _Damaged(str(error).splitlines()[0]) from error
-    expected = {"model", "optimizer", "ema", "step", "seconds", "seed"}
-    if not isinstance(state, dict) or not expected <= state.keys():
-        raise StateError(f"{path} is not a state of emotts: it should hold {', '.join(sorted(expected))}.")
-    if state.setdefault("schema", 1) not in (1, SCHEMA):
+    schema = state.get("schema", 1) if isinstance(state, dict) else 1
+    if schema not in (1, SCHEMA):
         raise StateError(
-            f"{path} has schema {state['schema']}, this version reads 1 and {SCHEMA}; update emotts or use another folder."
+            f"{path} has schema {schema!r:.40}, this version reads 1 and {SCHEMA}; update emotts or use another folder."
         )
+    problem = _problem(state)
+    if problem is not None:
+        raise StateError(f"{path} is not a state of emotts: {problem}; {_remedy(path)}.")
     return state
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
+def _remedy(path: Path) -> str:
+    before = previous(path)
+    return (
+        f"delete it to go on from {before}"
+        if path != before and before.is_file()
+        else "delete it or use another folder"
+    )
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make the renaming last through a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _problem(state: Any) -> str | None:
+    """Say what of a state has not the form that resuming needs."""
+    if not isinstance(state, dict):
+        return f"expected a mapping, got {type(state).__name__}"
+    for name, (kinds, told) in FORM.items():
+        if name in OPTIONAL and name not in state:
+            continue
+        if name not in state:
+            return f"{name!r} is missing, of {', '.join(FORM)}"
+        value = state[name]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            return f"{name!r} must be {told}, got {type(value).__name__}"
+        if isinstance(value, int | float) and not 0 <= value < float("inf") and name != "seed":
+            return f"{name!r} must be 0 or more, got {value}"
+    for key, value in state["model"].items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            return f"'model' must map names to tensors, got {key!r:.40}: {type(value).__name__}"
+    return None
+
+
+FORM: dict[str, tuple[Any, str]] = {
+    "model": (dict, "a mapping of tensors"),
+    "optimizer": (dict, "a mapping"),
+    "ema": (dict, "a mapping"),
+    "step": (int, "a whole number"),
+    "seconds": ((int, float), "a number"),
+    "seed": (int, "a whole number"),
+    "pieces": (int, "a whole number"),
+    "skipped": (int, "a whole number"),
+}
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW, of every parameter that ever had a gradient
+OPTIONAL = ("pieces", "skipped")  # which schema 1 did not know

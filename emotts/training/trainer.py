@@ -23,7 +23,8 @@ from emotts.training.prefetch import Prefetch
 from emotts.training.ranks import Ranks, like, spread, whole
 from emotts.training.schedule import Schedule
 from emotts.training.signals import StopWish
-from emotts.training.states import StateError, check_model, read_state, write_state
+from emotts.training.states import StateError, check_model, check_progress, read_state, write_state
+from emotts.training.update import Update
 
 BatchT = TypeVar("BatchT")
 MAX_BAD_STEPS = 20  # consecutive losses that are not finite before the run gives up
@@ -63,6 +64,7 @@ class Trainer(Generic[BatchT]):
         Raises:
             ValueError: an option is out of range, or the folder's state is of another run.
             OSError: the folder cannot be written to.
+            MemoryError: there is none for the optimiser.
         """
         from accelerate import Accelerator
 
@@ -99,8 +101,11 @@ class Trainer(Generic[BatchT]):
             fused=not self.is_sharded,
         )
         self.average = Average(self.model, ema_decay)
+        self._update = Update(self.optimizer, self.average, self.ranks)
         if state is not None:
             self._resume(state)
+        if self.is_first:
+            self._log.resume(self.step)
 
     @property
     def device(self) -> torch.device:
@@ -123,7 +128,8 @@ class Trainer(Generic[BatchT]):
     ) -> bool:
         """Run until the schedule's last step or for `max_minutes`; returns whether the last step was reached.
 
-        Asked by SIGTERM or Ctrl-C, it saves and ends the program with exit status 0.
+        Asked by SIGTERM or Ctrl-C, it saves and ends the program with exit status 0. Where memory runs out, batches are computed in
+        parts; where that does not help, it saves and raises a MemoryError.
 
         Args:
             batch_of: gives a batch by its number, a pure function; it is called in another thread, ahead of time. Step s takes the
@@ -161,7 +167,10 @@ class Trainer(Generic[BatchT]):
                     saved = time.monotonic()
                 clock = time.perf_counter()
                 own = [(self._seed(k), batches.next()) for k in self._own(self.step)]
-                losses, norm = self._one_step(own, gradient)
+                try:
+                    losses, norm = self._one_step(own, gradient)
+                except MemoryError as error:
+                    raise MemoryError(f"{error} {self._keep()}") from None
                 bad = 0 if losses is not None else bad + 1
                 if bad >= MAX_BAD_STEPS:
                     raise FloatingPointError(
@@ -199,14 +208,12 @@ class Trainer(Generic[BatchT]):
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule(self.step)
         losses = gradient(self.losses, batches, self.optimizer.zero_grad, self.accelerator.autocast, self.is_sharded)
-        trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         if not self.is_sharded:
-            self.ranks.sum_gradients(trained)
-        norm = float(whole(torch.nn.utils.clip_grad_norm_(trained, self.clip_norm)))
+            self.ranks.sum_gradients(self._update.parameters)
+        norm = self._update.clip(self.clip_norm)
         if not math.isfinite(norm + losses["loss"]):  # both are of all processes, which therefore agree
             return None, float("nan")
-        self.optimizer.step()
-        self.average.follow()
+        self._update.apply()
         if gradient.gathered is not None:
             gradient.gathered.settle(self.model, self.ranks.sum)
         return losses, norm
@@ -219,6 +226,13 @@ class Trainer(Generic[BatchT]):
             on_save(self)
         self.model.train()
         self.ranks.wait()
+
+    def _keep(self) -> str:
+        """Save what an error left whole, and say where the run can go on."""
+        if self.is_sharded or not self._update.is_whole:  # spread weights are gathered by all, of whom some may be gone
+            return f"The last state in {self.output}, if any was saved, is whole."
+        self.save()
+        return f"The state of step {self.step} is saved."
 
     def _stop(self, name: str) -> None:
         self.save()
@@ -271,19 +285,15 @@ class Trainer(Generic[BatchT]):
         return state
 
     def _resume(self, state: dict[str, Any]) -> None:
-        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        try:
-            kept = state["optimizer"]
-            moments = {
-                k: {name: like(value, parameters[k]) for name, value in entry.items()}
-                for k, entry in kept["state"].items()
-            }
-            self.optimizer.load_state_dict(kept | {"state": moments})
-            self.average.load(state["ema"], self.device)
-        except (ValueError, IndexError) as error:
-            raise StateError(
-                f"{self.output / 'state.pt'} trains other parameters of this model ({error}); use another output folder."
-            ) from error
+        groups, parameters = [group["params"] for group in self.optimizer.param_groups], self._update.parameters
+        check_progress(state, groups, self.average.shadow, self.output / "state.pt")
+        moments = {
+            k: {name: like(value, parameters[k]) for name, value in entry.items()}
+            for k, entry in state["optimizer"]["state"].items()
+        }
+        own = self.optimizer.state_dict()  # its settings are this run's
+        self.optimizer.load_state_dict(own | {"state": own["state"] | moments})
+        self.average.load(state["ema"], self.device)
         self.step, self.seconds, self.skipped = (
             int(state["step"]),
             float(state["seconds"]),

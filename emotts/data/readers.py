@@ -1,0 +1,53 @@
+"""Who read the texts of a corpus: rows of a manifest come in, the backend of emotts/text/phonemize.py of each language goes out.
+
+English by gruut and English by espeak are two inventories of sounds. A model speaks with the one that it learnt from, so that it
+is told, keeps it (`read_by` of its text encoder), and learns from one alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from emotts.data.manifest import ManifestRow
+from emotts.text.phonemize import backend_of
+
+REMEDY = "Prepare them alike by settings.phonemizer of recipes/prepare_corpus.py"
+
+
+def readers_of(rows: Iterable[ManifestRow]) -> dict[str, str]:
+    """Return the backend of every language of which some row names one; rows that name none were read by `backend_of`.
+
+    Raises:
+        ValueError: two backends read one language.
+    """
+    found: dict[str, set[str | None]] = {}
+    for row in rows:
+        found.setdefault(row.language.lower(), set()).add(row.read_by)
+    readers = {}
+    for language, names in sorted(found.items()):
+        backends = sorted({name or backend_of(language) for name in names})
+        if len(backends) > 1:
+            raise ValueError(
+                f"{language} must be read by one backend in all corpora; got {' and '.join(backends)}. {REMEDY}."
+            )
+        if names != {None}:
+            readers[language] = backends[0]
+    return readers
+
+
+def check_readers(rows: Iterable[ManifestRow], names: Mapping[str, str], read_by: Mapping[str, str]) -> None:
+    """Check that a corpus was read as a model reads.
+
+    Args:
+        rows: of the corpus. names: what the model calls each language of the rows. read_by: of the model.
+
+    Raises:
+        ValueError: another backend read a language.
+    """
+    for language, backend in readers_of(rows).items():
+        own = backend_of(names.get(language, language), read_by)
+        if backend != own:
+            raise ValueError(
+                f"the corpus' {language} was read by {backend}, the model reads it by {own}, with other sounds. "
+                f"Prepare the corpus with settings.phonemizer={own}."
+            )
