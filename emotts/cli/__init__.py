@@ -93,6 +93,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from emotts.cli.card import card
 
         card(arguments)
+    elif arguments.command == "export":
+        from emotts.cli.export import export
+
+        export(arguments)
     elif arguments.command == "demo":
         from emotts.cli.demo import demo
 
@@ -169,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         direction,
         doctor,
         evaluate,
+        export,
         inspect,
         recognize,
         serve,
@@ -196,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_parser(commands)
     data.add_parser(commands)
     card.add_parser(commands)
+    export.add_parser(commands)
     doctor.add_parser(commands)
     _add_model_options(demo.add_parser(commands))
     _add_model_options(serve.add_parser(commands))
@@ -261,3 +267,8 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", metavar="DIR", help="a checkpoint folder; default $EMOTTS_CHECKPOINT, then the bundled model"
     )
     model.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu (default), cuda or cuda:N")
+    model.add_argument(
+        "--backend",
+        metavar="NAME",
+        help="how a CPU computes: auto (default), plain, bf16, int8 or onnx; see docs/performance.md",
+    )

@@ -78,15 +78,16 @@ def batch(arguments: argparse.Namespace) -> int:
         say(f"emotts: error: nothing was spoken; {arguments.file} has {len(found.problems)} of these.")
         return MISTAKE
 
+    from emotts.acceleration import choose_backend
     from emotts.batch.run import run_batch
 
-    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device)
+    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend)
     progress = _Progress(len(lines.rows), arguments.json)
     summary = run_batch(
         tts,
         lines,
         Path(arguments.out),
-        model=_name_of(checkpoint),
+        model=_name_of(checkpoint) + choose_backend(arguments.backend, arguments.device).told,
         resume=arguments.resume,
         keep_going=arguments.continue_on_error,
         sidecars=arguments.sidecar,

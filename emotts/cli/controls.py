@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     "norms", "timeline", "duration", "word_times", "prosody", "intonation", "intonation_weight", "like_neutral", "mixing",
-    "speaker_guidance", "content_guidance", "classifier", "classifier_away", "language",
+    "speaker_guidance", "content_guidance", "classifier", "classifier_away", "language", "schedule", "solver", "sampler",
 )  # fmt: skip
 
 
@@ -47,6 +47,14 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
     timing.add_argument("--intonation-weight", type=number, metavar="W", help="how far, 0 to 1.5 (default: 1)")
     timing.add_argument("--prosody-out", metavar="FILE", help="write durations, F0 and energy of every token as JSON")
     timing.add_argument("--prosody", metavar="FILE", help="speak with such a file, edited")
+    sampling = parser.add_argument_group("sampling (docs/performance.md)")
+    sampling.add_argument(
+        "--sampler",
+        metavar="WHO",
+        help="flow, or its student of 1 to 4 steps; default: the student where it was taught what is asked",
+    )
+    sampling.add_argument("--schedule", metavar="HOW", help="where the steps lie: uniform (default), sway or epss")
+    sampling.add_argument("--solver", metavar="HOW", help="how they are taken: euler (default), midpoint or heun")
     text = parser.add_argument_group("language")
     text.add_argument("--language", metavar="TAG", help="of the text, such as de, if the checkpoint knows several")
 

@@ -96,7 +96,7 @@ def convert(arguments: argparse.Namespace) -> int:
     from emotts.cli.voice_consent import consents_of
     from emotts.pipeline import EmoTTS
 
-    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device)
+    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend)
     _ = tts.converter.listener, tts.converter.reference_voice  # what is missing is missed before the first recording
     request = tts.conversion(**options)
     if arguments.tolerance is not None:

@@ -59,7 +59,7 @@ def demo(arguments: argparse.Namespace) -> None:
     package = load_demo().__name__
     app, engines, serving = (import_module(f"{package}.{name}") for name in ("app", "engine", "serving"))
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that files are removed then too
-    engine = engines.Engine(EmoTTS.from_pretrained(arguments.checkpoint, arguments.device))
+    engine = engines.Engine(EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend))
     engine.warm_up()
     page = serving.serve(app.build_app(engine), engine, arguments.host, arguments.port, auth)
     try:

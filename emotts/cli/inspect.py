@@ -157,5 +157,6 @@ def _provenance_rows(provenance: "Provenance") -> list[tuple[str, str]]:
 
 def _model_text(card: "ModelCard") -> str:
     steps = ", ".join(f"{name} {count} steps" for name, count in card.steps.items())
-    parts = [card.name or "unnamed", steps, f"manifest sha256 {card.manifest_sha256}" if card.manifest_sha256 else ""]
-    return "; ".join(filter(None, parts))
+    manifest = f"manifest sha256 {card.manifest_sha256}" if card.manifest_sha256 else ""
+    computed = f"computed by {card.backend}" if card.backend else ""
+    return "; ".join(filter(None, [card.name or "unnamed", steps, computed, manifest]))

@@ -23,7 +23,7 @@ def models(arguments: argparse.Namespace) -> None:
     """Show the parameters of each component, and what the checkpoint says of itself."""
     from emotts.pipeline import EmoTTS
 
-    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device)
+    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend)
     rows = [{"component": component, "parameters": parameters} for component, parameters in tts.describe()]
     if arguments.json:
         print(json.dumps({"components": rows, "metadata": tts.metadata}))

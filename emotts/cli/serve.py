@@ -75,9 +75,8 @@ def serve(arguments: argparse.Namespace) -> None:
         from emotts.server.app import create_app
 
         hosts = LOOPBACK if arguments.host in LOOPBACK else ("*",)
-        app = create_app(
-            EmoTTS.from_pretrained(arguments.checkpoint, arguments.device), limits, token, origins, hosts=hosts
-        )
+        tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend)
+        app = create_app(tts, limits, token, origins, hosts=hosts)
         if token is None and not is_this_machine(arguments.host):
             say(
                 f"emotts: warning: {arguments.host} lets other machines in, and no token asks them who they are (${TOKEN})"

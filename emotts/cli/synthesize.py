@@ -51,7 +51,7 @@ def synthesize(arguments: argparse.Namespace) -> None:
     from emotts.pipeline import EmoTTS
     from emotts.speech import join
 
-    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device)
+    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend)
     request = tts.request(
         emotion=emotion,
         voice=arguments.voice,

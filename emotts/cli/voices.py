@@ -92,7 +92,8 @@ def _list(arguments: argparse.Namespace) -> None:
     from emotts.pipeline import EmoTTS
     from emotts.speaker.profile import kept_voices
 
-    rows = [asdict(card) for card in EmoTTS.from_pretrained(arguments.checkpoint, arguments.device).voices]
+    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend)
+    rows = [asdict(card) for card in tts.voices]
     print_table(rows + [_row_of(name) for name in kept_voices()], arguments.json)
 
 
@@ -123,7 +124,7 @@ def _add(arguments: argparse.Namespace) -> None:
         raise ValueError(f"voice {taken[0]!r} is kept already; give another name, or --force to replace it.")
     for recording in arguments.recordings:
         duration_of(Path(recording))
-    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device)
+    tts = EmoTTS.from_pretrained(arguments.checkpoint, arguments.device, arguments.backend)
     bundled = {card.name.casefold() for card in tts.voices}
     if arguments.name.casefold() in bundled:
         raise ValueError(f"{arguments.name!r} is a voice of the model; choose another name.")

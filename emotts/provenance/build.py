@@ -51,13 +51,15 @@ def settings_of(request: Any, defaults: Mapping[str, Any]) -> dict[str, Setting]
     return found
 
 
-def model_card(metadata: Mapping[str, Any], format_version: int, manifest_sha256: str = "") -> ModelCard:
-    """Return the card of a checkpoint from its metadata, of which nothing is trusted."""
+def model_card(
+    metadata: Mapping[str, Any], format_version: int, manifest_sha256: str = "", backend: str = ""
+) -> ModelCard:
+    """Return the card of a checkpoint from its metadata, of which nothing is trusted; `backend` is empty for plain."""
     training = metadata.get("training")
     modules = training.items() if isinstance(training, dict) else ()
     steps = {name: facts.get("steps") for name, facts in modules if isinstance(facts, dict)}
     counts = {str(name)[:40]: n for name, n in steps.items() if type(n) is int and 0 <= n < 2**63}
-    return ModelCard(str(metadata.get("name", ""))[:80], format_version, manifest_sha256, counts)
+    return ModelCard(str(metadata.get("name", ""))[:80], format_version, manifest_sha256, counts, backend)
 
 
 def joined_provenance(parts: Iterable[Provenance | None], text: str) -> Provenance | None:

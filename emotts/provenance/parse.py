@@ -141,7 +141,8 @@ def _model_of(get: Getter) -> ModelCard:
     get.refuse_others(ModelCard)
     steps = Getter(get.name, get.mapping("steps"))
     counts = {name: steps.whole(name) for name in steps.facts}
-    return ModelCard(get.text("name"), get.whole("format"), get.sha256("manifest_sha256", may_be_empty=True), counts)
+    manifest = get.sha256("manifest_sha256", may_be_empty=True)
+    return ModelCard(get.text("name"), get.whole("format"), manifest, counts, get.text("backend"))
 
 
 def _source_of(get: Getter) -> Source:

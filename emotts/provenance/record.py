@@ -27,12 +27,14 @@ class ModelCard:
         name: of the model, as its checkpoint says. format: version of the checkpoint's format.
         manifest_sha256: hash of its manifest, which holds those of all its files; empty where it came from no folder.
         steps: of training, by module.
+        backend: how the networks were computed (emotts/acceleration), which the bytes depend on; empty is plain.
     """
 
     name: str = ""
     format: int = 0
     manifest_sha256: str = ""
     steps: Mapping[str, int] = field(default_factory=dict, hash=False)
+    backend: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it ready for JSON; what is empty is left out."""
