@@ -6,26 +6,29 @@
 import math
 import secrets
 import time
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from emotts.acceleration import PLAIN, Choice, load_networks
 from emotts.acoustic.blend import Branch
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
+from emotts.acoustic.stacked import Encoded
+from emotts.acoustic.student import FlowStudent
 from emotts.audio import SPEC
-from emotts.checkpoint import FORMAT_VERSION, CheckpointError, load_checkpoint, manifest_sha256
+from emotts.batched import BatchedSpeech, noise_source
+from emotts.checkpoint import FORMAT_VERSION, manifest_sha256
 from emotts.checkpoint.shipped import shipped_folder
 from emotts.conversion.converter import Converter
 from emotts.conversion.methods import ConversionMethods
-from emotts.emotion.labels import DIMENSIONS, LABELS
+from emotts.emotion.labels import DIMENSIONS
 from emotts.emotion.place import evenness, track_of
 from emotts.emotion.spans import read_span, span_specs
 from emotts.emotion.spec import EmotionSpec, parse_emotion
@@ -37,21 +40,21 @@ from emotts.reference import neutral_speech
 from emotts.request import Options, Request, VoiceCard
 from emotts.resolve import Resolver, check_used, read_files
 from emotts.speech import Chunk, Result, fade, join, silence, silent_mel, soften, with_pause
+from emotts.steps import choose_sampler, flow_options, steps_of
 from emotts.telling import branches_of
 from emotts.text import phonemize, text_to_segments
 from emotts.text.languages import known_as
 from emotts.text.phonemize import backend_of
-from emotts.text.symbols import encode, is_pause
+from emotts.text.symbols import encode
 
 if TYPE_CHECKING:
     from emotts.emotion.classifier import ClassifierGuidance
     from emotts.emotion.recognizer import Statistics
 
-PROSODY_STEPS = 6
 FIRST_MAX_CHARS = 90  # a long first sentence is cut sooner, so that something is heard sooner
 
 
-class EmoTTS(ConversionMethods):
+class EmoTTS(ConversionMethods, BatchedSpeech):
     """Text or a recording and an emotion in, expressive speech out."""
 
     sample_rate = SPEC.sample_rate
@@ -63,17 +66,22 @@ class EmoTTS(ConversionMethods):
         metadata: dict[str, Any],
         device: str = "cpu",
         manifest: str = "",
+        backend: Choice = PLAIN,
+        student: FlowStudent | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.acoustic = acoustic.to(self.device).eval()
+        self.read_by = acoustic.text_encoder.read_by
         self.vocoder = vocoder.to(self.device).eval()
-        self.metadata = metadata
-        self.card = model_card(metadata, FORMAT_VERSION, manifest)  # `manifest`: the hash of the checkpoint's
+        self.student = None if student is None else student.to(self.device).eval()
+        self.metadata, self.backend = metadata, backend
+        self.card = model_card(metadata, FORMAT_VERSION, manifest, backend.told)  # `manifest`: its hash
         cards = {card["name"]: VoiceCard(**card) for card in metadata.get("voices", [])}
         self.voices = [cards.get(name, VoiceCard(name)) for name in acoustic.voices.names]
         self.log_gain = {name: level * math.log(10.0) / 20.0 for name, level in metadata.get("level_db", {}).items()}
         self.default_voice = metadata.get("default_voice", self.voices[0].name)
-        self.default_steps = int(metadata.get("default_steps", 4))
+        self.flow_steps, self.student_steps = steps_of(metadata, student is not None)
+        self.default_steps = (self.student_steps or self.flow_steps).mel
         self.default_temperature = float(metadata.get("default_temperature", 1.0))
         self.default_prosody_temperature = float(metadata.get("default_prosody_temperature", 1.0))
         self.even = evenness(metadata.get("intensity_curves", {}))
@@ -81,23 +89,22 @@ class EmoTTS(ConversionMethods):
         self._known_voices: dict[str, Statistics] = {}
 
     @classmethod
-    def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu") -> "EmoTTS":
+    def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu", backend: str | None = None) -> Self:
         """Load a checkpoint folder; by default $EMOTTS_CHECKPOINT, then the bundled model.
+
+        Args:
+            backend: how a CPU computes, one of `emotts.acceleration.BACKENDS`; None is $EMOTTS_BACKEND, then "auto".
 
         Raises:
             FileNotFoundError: no checkpoint there.
-            ValueError: the checkpoint is corrupt or holds other modules.
+            ValueError: the checkpoint is corrupt or holds other modules, or no backend has that name.
         """
         folder = Path(path) if path is not None else bundled_checkpoint()
-        modules, metadata = load_checkpoint(folder, device)
-        acoustic, vocoder = modules.get("acoustic"), modules.get("vocoder")
-        if not isinstance(acoustic, AcousticModel) or vocoder is None:
-            raise CheckpointError(
-                f"{folder} must hold the modules acoustic and vocoder; it holds {', '.join(sorted(modules)) or 'none'}."
-                " Join parts with recipes/bundle.py, or point --checkpoint at a whole model."
-            )
-        phonemize("ready")  # reads the lexicon, so that the first sentence does not wait for it
-        return cls(acoustic, vocoder, metadata, device, manifest_sha256(folder))
+        nets = load_networks(folder, device, backend)
+        phonemize("ready to read that")  # reads lexicon and tagger, so that the first sentence does not wait for them
+        return cls(
+            nets.acoustic, nets.vocoder, nets.metadata, device, manifest_sha256(folder), nets.backend, nets.student
+        )
 
     @cached_property
     def converter(self) -> Converter:
@@ -110,7 +117,8 @@ class EmoTTS(ConversionMethods):
     def describe(self) -> list[tuple[str, int]]:
         """Return the components and their parameter counts."""
         rows = [(f"acoustic.{name}", _count(child)) for name, child in self.acoustic.named_children()]
-        return [*rows, ("vocoder", _count(self.vocoder)), ("all", _count(self.acoustic) + _count(self.vocoder))]
+        rows += [("vocoder", _count(self.vocoder))] + ([("student", _count(self.student))] if self.student else [])
+        return [*rows, ("all", sum(count for _, count in rows))]
 
     def synthesize(self, text: str, **options: Unpack[Options]) -> Result:
         """Speak `text` with an emotion.
@@ -150,7 +158,9 @@ class EmoTTS(ConversionMethods):
         emotion = self.resolver.plain(asked, given["like_neutral"], given.get("norms"))
         found: dict[str, Any] = {"emotion": emotion, "asked": asked, "voice": voice, "profile": profile}
         found["language"] = known_as(given.get("language", self.languages[0]), self.languages)
+        sampler = given.pop("sampler", "auto")
         request = Request(**self.defaults | read_files(given) | found)
+        request = choose_sampler(request, sampler, given, self.flow_steps, self.student_steps)
         request.check_combinations()
         return request
 
@@ -162,8 +172,10 @@ class EmoTTS(ConversionMethods):
     @property
     def defaults(self) -> dict[str, Any]:
         """What a request says where nothing is asked; the seed is drawn."""
+        steps = self.student_steps or self.flow_steps
         return {
-            "speed": 1.0, "pitch": 0.0, "guidance": 1.0, "steps": self.default_steps, "prosody_steps": PROSODY_STEPS,
+            "speed": 1.0, "pitch": 0.0, "guidance": 1.0, "steps": steps.mel, "prosody_steps": steps.prosody,
+            "sampler": "flow" if self.student is None else "student",
             "temperature": self.default_temperature, "prosody_temperature": self.default_prosody_temperature,
             "seed": secrets.randbelow(2**31), "language": self.languages[0],
         }  # fmt: skip
@@ -179,6 +191,16 @@ class EmoTTS(ConversionMethods):
         Raises:
             ValueError: the text is no text, nothing in it can be spoken, or a wish cannot be met.
         """
+        start_s = 0.0
+        for number, part in enumerate(self.plan(text, request)):
+            chunk = self._speak_segment(part, request, number, start_s)
+            start_s += len(chunk.waveform) / SPEC.sample_rate
+            yield chunk
+        if request.timeline is not None:
+            request.timeline.warn_of_the_unreached(start_s)
+
+    def plan(self, text: str, request: Request) -> Iterable[Planned]:
+        """Return the segments of a text and what is asked of each; errors are those of `speak`."""
         if not isinstance(text, str):
             raise ValueError(f"text must be a string; got {type(text).__name__}.")
         spans = span_specs(text, request.language)
@@ -187,26 +209,16 @@ class EmoTTS(ConversionMethods):
         check_used([request.asked or request.emotion, *spans], request.like_neutral, request.norms)
         plain = [self.resolver.plain(spec, request.like_neutral, request.norms) for spec in spans]
         segments = text_to_segments(
-            text, request.language, first_max_chars=FIRST_MAX_CHARS, backend=backend_of(request.language), read_span=read_span
+            text, request.language, first_max_chars=FIRST_MAX_CHARS, backend=backend_of(request.language, self.read_by),
+            read_span=read_span,
         )  # fmt: skip
         planned: Iterable[Planned] = plan_segments(segments, request, plain)
         if request.word_times is not None:
-            planned = with_word_times(list(planned), request.word_times, request.language)
+            planned = with_word_times(list(planned), request.word_times, request.language, self.read_by)
         if request.duration is not None:
             planned = list(planned)
             planned = with_duration(planned, self._readings(planned, request), request.duration)
-        start_s = 0.0
-        for number, part in enumerate(planned):
-            chunk = self._speak_segment(part, request, number, start_s)
-            start_s += len(chunk.waveform) / SPEC.sample_rate
-            yield chunk
-        if request.timeline is not None and request.timeline.kind == "t":
-            last_s = request.timeline.keyframes[-1].place
-            if last_s > start_s:
-                warnings.warn(
-                    f"the last keyframe, at {last_s:g} s, lies after the end of the speech, {start_s:.2f} s",
-                    stacklevel=2,
-                )
+        return planned
 
     def _readings(self, planned: Iterable[Planned], request: Request) -> list[Reading | None]:
         """Return how each segment would be read if its length were free; None for a mere pause."""
@@ -218,8 +230,8 @@ class EmoTTS(ConversionMethods):
                 readings.append(None)
                 continue
             kept = KeptEdit(part.edit(request))
-            branches = self._branches_at(part, request, number, start_s)
-            prosody = self._read(part, request, branches, _noise_source(request, number), kept)
+            encoded = self.acoustic.encoded(self._branches_at(part, request, number, start_s))
+            prosody = self._read(part, request, encoded, noise_source(request, number), kept)
             readings.append(kept.last)
             start_s += int(prosody.durations.sum()) / SPEC.frame_rate
         return readings
@@ -229,48 +241,48 @@ class EmoTTS(ConversionMethods):
         branches = self._branches(part, request, start_s)
         if request.timeline is None or request.timeline.kind != "t":
             return branches
-        first = self._read(part, request, branches, _noise_source(request, number), part.edit(request)).durations[0]
+        encoded = self.acoustic.encoded(branches)
+        first = self._read(part, request, encoded, noise_source(request, number), part.edit(request)).durations[0]
         frames = first.cpu().numpy()
         return self._branches(part, request, start_s, (np.cumsum(frames) - 0.5 * frames) / SPEC.frame_rate)
 
     @torch.inference_mode()
     def _speak_segment(self, part: Planned, request: Request, number: int, start_s: float) -> Chunk:
         """Speak one segment; its noise depends on the seed and its number alone."""
-        segment = part.segment
-        n_pause = round((segment.pause_after_s or 0.0) * SPEC.frame_rate)
-        if not segment.tokens:
-            return with_pause(Chunk(silence(0), segment.text, [], [], silence(0), silent_mel(0)), n_pause)
-        branches = self._branches_at(part, request, number, start_s)
+        if not part.segment.tokens:
+            return with_pause(Chunk(silence(0), part.segment.text, [], [], silence(0), silent_mel(0)), part.n_pause)
+        encoded = self.acoustic.encoded(self._branches_at(part, request, number, start_s))
         kept = KeptEdit(part.edit(request))
-        generator = _noise_source(request, number)
-        prosody = self._read(part, request, branches, generator, kept)
+        generator = noise_source(request, number)
+        prosody = self._read(part, request, encoded, generator, kept)
         mel = self.acoustic.sample_mel(
-            branches, prosody, generator=generator, steps=request.steps, temperature=request.temperature,
-            push=self._push(part, request, start_s),
+            encoded, prosody, generator=generator, temperature=request.temperature,
+            push=self._push(part, request, start_s), **flow_options(request, request.steps, self.student),
         )  # fmt: skip
+        return self._voiced(part, request, prosody, mel, kept.last, generator)
+
+    def _voiced(
+        self, part: Planned, request: Request, prosody: Prosody, mel: Tensor, read: Reading, generator: torch.Generator
+    ) -> Chunk:
+        """Return the chunk of a sampled mel [1, T, M]; `read` is its reading before frames were made of it."""
+        segment = part.segment
         mel = mel + (self.log_gain.get(request.voice, 0.0) if request.profile is None else 0.0)
         waveform = self.vocoder(mel, prosody.f0, generator=generator)[0].float().cpu().numpy()
         durations, f0 = prosody.durations[0].tolist(), prosody.f0[0].cpu().numpy()
         chunk = Chunk(
             soften(fade(waveform)), segment.text, [*segment.tokens], durations, f0, mel[0].cpu().numpy(),
-            [*segment.words],
-            sheet_of(replace(kept.last, durations=np.array(durations)), segment.tokens, word_texts(segment, request.language)),
+            [*segment.words], sheet_of(replace(read, durations=np.array(durations)), segment.tokens,
+                                       word_texts(segment, request.language, self.read_by)),
         )  # fmt: skip
-        return with_pause(chunk, n_pause)
+        return with_pause(chunk, part.n_pause)
 
     def _read(
-        self,
-        part: Planned,
-        request: Request,
-        branches: list[Branch],
-        generator: torch.Generator,
-        edit: EditReading,
+        self, part: Planned, request: Request, encoded: Encoded, generator: torch.Generator, edit: EditReading
     ) -> Prosody:
-        tokens = part.segment.tokens
-        minimum = torch.tensor([[0 if is_pause(token) else 1 for token in tokens]], device=self.device)
         return self.acoustic.sample_prosody(
-            branches, minimum, generator=generator, steps=request.prosody_steps, temperature=request.prosody_temperature,
-            speed=request.speed, pitch_st=request.pitch, edit=edit,
+            encoded, torch.tensor([part.least_frames], device=self.device), generator=generator,
+            temperature=request.prosody_temperature, speed=request.speed, pitch_st=request.pitch, edit=edit,
+            **flow_options(request, request.prosody_steps, self.student),
         )  # fmt: skip
 
     def _branches(
@@ -284,16 +296,9 @@ class EmoTTS(ConversionMethods):
         """Return the recogniser's push towards what this segment asks, if the request has one."""
         if not (request.classifier or request.classifier_away):
             return None
-        from emotts.emotion.classifier import ClassifierGuidance
+        from emotts.emotion.classifier import ClassifierGuidance, labels_of
 
-        track = part.track(request, start_s)
-        weights = dict(zip(LABELS, track.labels.mean(axis=0).tolist(), strict=True))
-        total = sum(weights.values())
-        if total == 0.0 and not track.label_known.all():
-            raise ValueError("classifier guidance goes towards labels; name one, such as angry:0.5,arousal=0.8.")
-        weights["neutral"] = max(0.0, 1.0 - total)
-        towards = tuple((name, weight) for name, weight in weights.items() if weight > 0.0)
-        others = tuple((name, 1.0) for name in LABELS if weights[name] == 0.0)
+        towards, others = labels_of(part.track(request, start_s))
         return ClassifierGuidance(
             self.resolver.recognizer.model, towards, request.emotion.away or others, request.classifier,
             request.classifier_away, self._neutral_voice(request),
@@ -311,15 +316,12 @@ class EmoTTS(ConversionMethods):
 
     def _condition(self, tokens: list[str], request: Request) -> Condition:
         """Return what is said and by whom; nothing is known of the emotion yet."""
-        phonemes, stresses = encode(tokens)
+        phonemes, stresses = encode(tokens, (encoder := self.acoustic.text_encoder).n_stresses)
         speaker, voice = None, 0
         if request.profile is None:
             voice = self.acoustic.voices.index(request.voice)
         else:
             speaker = request.profile.to_speaker(self.converter.reference_voice.adapter)
-        encoder = self.acoustic.text_encoder
-        if max(stresses) >= encoder.n_stresses:
-            raise ValueError("the checkpoint knows no tones; leave them out, or train one with n_stresses=10.")
         condition = Condition(
             phonemes=torch.tensor([phonemes]),
             stresses=torch.tensor([stresses]),
@@ -330,10 +332,6 @@ class EmoTTS(ConversionMethods):
             language=torch.tensor([encoder.languages.index(request.language)]) if encoder.languages else None,
         )
         return condition.to(self.device)
-
-
-def _noise_source(request: Request, number: int) -> torch.Generator:
-    return torch.Generator().manual_seed((request.seed * 1_000_003 + number) % 2**63)
 
 
 def bundled_checkpoint() -> Path:

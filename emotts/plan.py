@@ -5,7 +5,7 @@ on a time line; and the edits of its reading.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +48,16 @@ class Planned:
     number: int = 0
     duration_s: float | None = None
     word_times: tuple[WordTime, ...] | None = None
+
+    @property
+    def n_pause(self) -> int:
+        """Frames of silence after it."""
+        return round((self.segment.pause_after_s or 0.0) * SPEC.frame_rate)
+
+    @property
+    def least_frames(self) -> list[int]:
+        """The fewest frames of each token [N]: one of a sound, none of a pause."""
+        return [0 if is_pause(token) else 1 for token in self.segment.tokens]
 
     def track(
         self, request: Request, start_s: float, even: Evenness = as_asked, times_s: np.ndarray | None = None
@@ -196,7 +206,12 @@ def with_duration(planned: Sequence[Planned], readings: Sequence[Reading | None]
     return found
 
 
-def with_word_times(planned: Sequence[Planned], times: Sequence[WordTime], language: str = "en-us") -> list[Planned]:
+def with_word_times(
+    planned: Sequence[Planned],
+    times: Sequence[WordTime],
+    language: str = "en-us",
+    read_by: Mapping[str, str] | None = None,
+) -> list[Planned]:
     """Give each segment the times of its words, from its own start; neighbours meet in the middle of the gap between them.
 
     Pauses that the text asks for are left to the times.
@@ -205,7 +220,8 @@ def with_word_times(planned: Sequence[Planned], times: Sequence[WordTime], langu
         ValueError: other words than the text has; times without words need only be as many.
     """
     counts = [1 + max(p.segment.words, default=-1) for p in planned]
-    spoken = [word for p in planned for word in written_words(p.segment.text, language, backend_of(language))]
+    backend = backend_of(language, read_by)
+    spoken = [word for p in planned for word in written_words(p.segment.text, language, backend)]
     if any(time.word for time in times) and len(spoken) == sum(counts):
         times = match_words(times, spoken)
     if sum(counts) != len(times):
@@ -239,9 +255,9 @@ class KeptEdit:
         return self.last
 
 
-def word_texts(segment: Segment, language: str = "en-us") -> list[str]:
+def word_texts(segment: Segment, language: str = "en-us", read_by: Mapping[str, str] | None = None) -> list[str]:
     """Return the word that each token belongs to [N], "" for pauses and where words cannot be told apart."""
-    words = written_words(segment.text, language, backend_of(language))
+    words = written_words(segment.text, language, backend_of(language, read_by))
     is_clear = len(words) == 1 + max(segment.words, default=-1)
     return [words[n] if n >= 0 and is_clear else "" for n in segment.words]
 

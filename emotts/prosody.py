@@ -5,7 +5,7 @@ its halves) and an energy, and per frame an F0 contour with voicing. The prior i
 readings around it, so that a seed is a reading. Durations are explicit, as in FastSpeech 2 (Ren et al. 2021, arXiv 2006.04558).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emotts.layers import BlockStack, TimeEmbedding, expand_tokens, frame_to_token
+from emotts.prosody_flow import FEATURES, ProsodyFlow
 
-FEATURES = ("log_duration", "f0_first", "f0_second", "energy")
 DURATION_OFFSET = 0.5  # frames; keeps the logarithm finite for tokens without frames
 F0_MIN, F0_MAX = 50.0, 620.0  # Hz; contours are kept inside what the vocoder's pulses can follow
 
@@ -111,7 +111,7 @@ def contour_from_anchors(anchors: Tensor, durations: Tensor, n_frames: int) -> T
     return values[right - 1] + weight * (values[right] - values[right - 1])
 
 
-class ProsodyModel(nn.Module):
+class ProsodyModel(ProsodyFlow):
     """Prior and residual flow over token features; voicing and fine contour per frame."""
 
     mean: Tensor
@@ -157,12 +157,6 @@ class ProsodyModel(nn.Module):
         hidden = self.prior_blocks(self.enter(content), mask, condition)
         return self.prior_head(hidden), hidden
 
-    def velocity(self, x_t: Tensor, t: Tensor, hidden: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
-        """Return what the network adds to the skip path of the residual flow [B, N, F] at time t [B]."""
-        time = self.time(t)[:, None, :].expand(-1, x_t.shape[1], -1)
-        x = self.flow_enter(torch.cat([x_t, hidden], dim=-1))
-        return self.flow_head(self.flow_blocks(x, mask, torch.cat([condition, time.to(condition.dtype)], dim=-1)))
-
     def frames(
         self, hidden: Tensor, speaker: Tensor, durations: Tensor, index: Tensor, contour: Tensor, mask: Tensor
     ) -> Tensor:
@@ -196,7 +190,7 @@ def finish_reading(
     minimum: Tensor,
     speed: float = 1.0,
     pitch_st: float = 0.0,
-    edit: EditReading | None = None,
+    edit: EditReading | Sequence[EditReading] | None = None,
 ) -> Prosody:
     """Turn normalised token features [B, N, F] into durations, F0 and energy.
 
@@ -204,13 +198,13 @@ def finish_reading(
         mean_log_f0: log2 of the voices' mean F0 [B].
         minimum: least frames of each token [B, N].
         speed: above 1 is faster. pitch_st: semitones added to the contour.
-        edit: applied to the reading of a single utterance, speed and pitch included.
+        edit: of each utterance, applied to its reading of real tokens, speed and pitch included.
     """
     raw = model.denormalise(features.float())
     raw[..., 1:3] += mean_log_f0[:, None, None] + pitch_st / 12.0
     frames = log_to_frames(raw[..., 0], mask, minimum, speed)
     if edit is not None:
-        frames, raw = _edited(edit, frames, raw)
+        frames, raw = _edited([edit] if callable(edit) else edit, frames, raw, mask)
     durations = whole_frames(frames, mask, minimum)
     lengths = durations.sum(dim=1)
     n_frames = int(lengths.max())
@@ -230,11 +224,13 @@ def finish_reading(
     return Prosody(durations, f0, model.normalise(raw)[..., 3])
 
 
-def _edited(edit: EditReading, frames: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
-    """Return frames [1, N] and raw features [1, N, 4] as edited."""
-    reading = Reading(frames[0].cpu().numpy(), raw[0, :, 1:3].cpu().numpy(), raw[0, :, 3].cpu().numpy())
-    edited = edit(reading)
-    changed = raw.clone()
-    changed[0, :, 1:3] = torch.as_tensor(edited.log_f0).to(raw)
-    changed[0, :, 3] = torch.as_tensor(edited.energy).to(raw)
-    return torch.as_tensor(edited.durations).to(raw)[None], changed
+def _edited(edits: Sequence[EditReading], frames: Tensor, raw: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return frames [B, N] and raw features [B, N, 4] as edited, each utterance by its own edit."""
+    frames, raw = frames.clone(), raw.clone()
+    for row, (edit, n) in enumerate(zip(edits, mask.sum(dim=1).tolist(), strict=True)):
+        told = raw[row, :n].cpu().numpy()
+        edited = edit(Reading(frames[row, :n].cpu().numpy(), told[:, 1:3], told[:, 3]))
+        raw[row, :n, 1:3] = torch.as_tensor(edited.log_f0).to(raw)
+        raw[row, :n, 3] = torch.as_tensor(edited.energy).to(raw)
+        frames[row, :n] = torch.as_tensor(edited.durations).to(frames)
+    return frames, raw

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
+from emotts.acoustic.flow import METHODS, PLAIN, SCHEDULES, Sampling
 from emotts.emotion.place import track_of
 from emotts.emotion.space import EmotionInput
 from emotts.emotion.spec import EmotionSpec
@@ -49,6 +50,8 @@ class Request:
         voice: name of the voice.
         speed: above 1 is faster. pitch: semitones.
         steps, prosody_steps: flow steps of mel and reading; 0 is the prior alone.
+        schedule, solver: where the steps lie and how they are taken, see Options.
+        sampler: who takes them, "flow" or "student".
         guidance: on the emotion, 1 is plain. speaker_guidance, content_guidance: likewise.
         temperature, prosody_temperature: noise of the mel flow and of the reading.
         seed: of the reading.
@@ -76,6 +79,9 @@ class Request:
     speaker_guidance: float = 1.0
     content_guidance: float = 1.0
     mixing: str = "joint"
+    schedule: str = PLAIN.schedule
+    solver: str = PLAIN.method
+    sampler: str = "flow"
     classifier: float = 0.0
     classifier_away: float = 0.0
     timeline: Timeline | None = None
@@ -94,6 +100,11 @@ class Request:
         """Who speaks, as an option of the pipeline."""
         return self.voice if self.profile is None else self.profile
 
+    @property
+    def sampling(self) -> Sampling:
+        """How the steps of both flows are laid and taken."""
+        return Sampling(self.schedule, self.solver)
+
     def check_combinations(self) -> None:
         """Refuse options of which one would have no effect.
 
@@ -107,6 +118,8 @@ class Request:
             raise ValueError("intonation_weight needs intonation, a recording whose melody is taken over.")
         if self.mixing != "joint" and (self.timeline is not None or len(self.emotion.weights) < 2):
             raise ValueError(f"mixing={self.mixing} needs a mixture of labels, such as happy:0.6+sad:0.4.")
+        if self.steps == self.prosody_steps == 0 and self.sampling != PLAIN:
+            raise ValueError("schedule and solver act in the steps of the flows; they need steps of 1 or more.")
         if self.steps == 0 and (self.classifier or self.classifier_away):
             raise ValueError("classifier guidance acts in the steps of the flow; it needs steps of 1 or more.")
         if self.sheets is not None and (self.speed != 1.0 or self.pitch != 0.0):
@@ -122,6 +135,9 @@ class Request:
         check_range("classifier", self.classifier, *PUSH_RANGE)
         check_range("classifier_away", self.classifier_away, *PUSH_RANGE)
         check_range("intonation_weight", self.intonation_weight, *WEIGHT_RANGE)
+        for name, value, known in (("schedule", self.schedule, SCHEDULES), ("solver", self.solver, METHODS)):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r:.60}.")
         if self.mixing not in MIXING:
             raise ValueError(f"mixing must be one of {', '.join(MIXING)}; got {self.mixing!r:.60}.")
         if self.duration is not None:
@@ -155,6 +171,10 @@ class Options(TypedDict, total=False):
         classifier: strength of the recogniser's push towards the labels asked; classifier_away: away from those refused, or else
             from all others. Useful up to about 0.5.
         steps: flow steps of the mel; 0 gives the prior alone. prosody_steps: flow steps of the reading.
+        schedule: where the steps lie: "uniform", "sway" or "epss", which put more of them near noise.
+        solver: how they are taken: "euler", or "midpoint" or "heun", which call the network twice a step and err less.
+        sampler: who takes them: "flow", the flows themselves; "student", their student of 1 to 4 steps, which knows guidance on the
+            emotion; None takes the student wherever there is one that was taught what is asked.
         temperature: of the mel flow's noise; None takes the checkpoint's.
         prosody_temperature: of the reading's noise: how far readings differ; 0 is always the same one.
         language: of the text, one that the checkpoint knows; None takes its first, which is en-us for the bundled one.
@@ -184,6 +204,9 @@ class Options(TypedDict, total=False):
     classifier_away: float
     steps: int | None
     prosody_steps: int
+    schedule: str
+    solver: str
+    sampler: str | None
     temperature: float | None
     prosody_temperature: float | None
     language: str | None

@@ -137,9 +137,11 @@ def _joined_words(chunks: Sequence[Chunk]) -> list[int]:
 def soften(waveform: np.ndarray) -> np.ndarray:
     """Bend amplitudes above LIMIT_KNEE smoothly below 1; quieter samples pass unchanged."""
     room = 1.0 - LIMIT_KNEE
-    over = np.abs(waveform) > LIMIT_KNEE
-    bent = np.sign(waveform) * (LIMIT_KNEE + room * np.tanh((np.abs(waveform) - LIMIT_KNEE) / room))
-    return np.where(over, bent, waveform).astype(np.float32)
+    over = np.abs(waveform) > LIMIT_KNEE  # few samples, often none: a tangent of all would be the slowest touch of all
+    loud = waveform[over]
+    softened = waveform.astype(np.float32)
+    softened[over] = np.sign(loud) * (LIMIT_KNEE + room * np.tanh((np.abs(loud) - LIMIT_KNEE) / room))
+    return softened
 
 
 def with_pause(chunk: Chunk, n_frames: int) -> Chunk:

@@ -125,8 +125,12 @@ def _added(one: Branch, other: Branch) -> Branch:
     )
 
 
-def blend(predictions: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Return the weighted sum; one prediction passes unchanged."""
+def blend(predictions: Sequence[Tensor], weights: Sequence[float] | Tensor) -> Tensor:
+    """Return the weighted sum; one prediction passes unchanged.
+
+    Args:
+        weights: of each, numbers or a tensor [K].
+    """
     if len(predictions) == 1:
         return predictions[0]
     total = predictions[0].float() * weights[0]

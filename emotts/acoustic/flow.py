@@ -6,11 +6,48 @@ diffusers run towards noise: their sigma is 1 - t and their velocity has the opp
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
+CalledVelocity = Callable[[Tensor, int], Tensor]
+
+SCHEDULES = ("uniform", "sway", "epss")
+STAGES = {"euler": (0.0,), "midpoint": (0.0, 0.5), "heun": (0.0, 1.0)}  # where in a step a method calls the network
+METHODS = tuple(STAGES)
+EPSS = {5: (0, 2, 4, 8, 16, 32), 6: (0, 2, 4, 6, 8, 16, 32), 7: (0, 2, 4, 6, 8, 16, 24, 32)}  # in 32nds, as published
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a flow's steps are laid and taken: schedule one of SCHEDULES, method one of METHODS.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+
+    schedule: str = "uniform"
+    method: str = "euler"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("schedule", self.schedule, SCHEDULES), ("method", self.method, METHODS)):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r:.60}.")
+
+    def grid(self, steps: int) -> Tensor:
+        """Return the times of the steps [steps + 1], from 0 to 1.
+
+        Raises:
+            ValueError: fewer than one step.
+        """
+        if self.schedule == "epss":
+            return epss_grid(steps)
+        return time_grid(steps, -1.0 if self.schedule == "sway" else 0.0)
+
+
+PLAIN = Sampling()
 
 
 def sample_times(
@@ -62,25 +99,90 @@ def time_grid(steps: int, sway: float = 0.0) -> Tensor:
     return t + sway * (torch.cos(torch.pi / 2 * t) - 1.0 + t)
 
 
-def solve(velocity: Velocity, x_0: Tensor, grid: Tensor, method: str = "euler") -> Tensor:
-    """Integrate dx/dt = velocity(x, t) from x_0 [B, T, C] over the times of `grid`.
+def epss_grid(steps: int) -> Tensor:
+    """Return the grid [steps + 1] of empirically pruned step sampling: whole 32nds, dense near noise.
 
-    Args:
-        velocity: maps (x [B, T, C], t [B]) to [B, T, C].
-        grid: increasing times; the first is where x_0 stands.
-        method: "euler" (one call a step) or "midpoint" (two calls, second order).
+    Published are 5, 6, 7 and 10 steps. The other counts are ours: below 5 the table of 5 without its points nearest to noise; above
+    7 that of 7 with its longest step halved, the one nearest to noise first, which at 10 gives what was published.
+
+    Reference: Zheng et al., "Accelerating Flow-Matching-Based Text-to-Speech via Empirically Pruned Step Sampling" (2025), arXiv
+    2505.19931.
+
+    Raises:
+        ValueError: fewer than one step.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1; got {steps}.")
+    fewest, most = min(EPSS), max(EPSS)
+    points: list[float] = list(EPSS[min(max(steps, fewest), most)])
+    points[1 : max(1, len(points) - steps)] = []
+    while len(points) <= steps:
+        widths = [end - start for start, end in zip(points[:-1], points[1:], strict=True)]
+        longest = widths.index(max(widths))
+        points.insert(longest + 1, points[longest] + widths[longest] / 2)
+    return torch.tensor(points, dtype=torch.float32) / 32.0
+
+
+def evaluations(steps: int, method: str = "euler") -> int:
+    """Return how often the network is called (NFE): once a step by Euler's method, twice by the others.
 
     Raises:
         ValueError: unknown method.
     """
-    if method not in ("euler", "midpoint"):
-        raise ValueError(f'method must be "euler" or "midpoint"; got {method!r}.')
+    return steps * len(_stages(method))
+
+
+def evaluation_times(grid: Tensor, method: str = "euler") -> Tensor:
+    """Return t of each call of the network [S], in the order in which `integrate` makes them.
+
+    Args:
+        grid: increasing times [steps + 1]. method: one of METHODS.
+
+    Raises:
+        ValueError: unknown method.
+    """
+    inside = torch.tensor(_stages(method), dtype=grid.dtype, device=grid.device)
+    return (grid[:-1, None] + torch.diff(grid)[:, None] * inside).flatten()  # [steps, calls] -> [S]
+
+
+def integrate(velocity: CalledVelocity, x_0: Tensor, grid: Tensor, method: str = "euler") -> Tensor:
+    """Integrate dx/dt = velocity from x_0 [B, T, C] over the times of `grid`.
+
+    Args:
+        velocity: maps (x [B, T, C], the number of the call, from 0) to [B, T, C]; t of each call is in `evaluation_times`.
+        grid: increasing times on the CPU; the first is where x_0 stands.
+        method: "euler" (one call a step, first order), "midpoint" or "heun" (two calls, second order).
+
+    Raises:
+        ValueError: unknown method.
+    """
+    per_step = len(_stages(method))
     x = x_0
-    for start, end in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
-        t = torch.full((len(x),), start, device=x.device)
-        step = end - start
-        slope = velocity(x, t)
+    for number, step in enumerate(torch.diff(grid.double()).tolist()):
+        call = number * per_step
+        slope = velocity(x, call)
         if method == "midpoint":
-            slope = velocity(x + 0.5 * step * slope, t + 0.5 * step)
+            slope = velocity(x + 0.5 * step * slope, call + 1)
+        elif method == "heun":
+            slope = 0.5 * (slope + velocity(x + step * slope, call + 1))
         x = x + step * slope
     return x
+
+
+def solve(velocity: Velocity, x_0: Tensor, grid: Tensor, method: str = "euler") -> Tensor:
+    """Integrate as `integrate` does a velocity that maps (x [B, T, C], t [B]) to [B, T, C].
+
+    Raises:
+        ValueError: unknown method.
+    """
+    times = evaluation_times(grid, method).tolist()
+    return integrate(
+        lambda x, call: velocity(x, torch.full((len(x),), times[call], device=x.device)), x_0, grid, method
+    )
+
+
+def _stages(method: str) -> tuple[float, ...]:
+    """Return where in a step a method calls the network, as shares of the step."""
+    if method not in STAGES:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r:.60}.")
+    return STAGES[method]

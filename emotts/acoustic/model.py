@@ -9,10 +9,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from emotts.acoustic.blend import Branch, blend
+from emotts.acoustic.blend import Branch
+from emotts.acoustic.captured import sample_flow
 from emotts.acoustic.condition import Condition, Keep
 from emotts.acoustic.estimator import VelocityEstimator
-from emotts.acoustic.flow import skip_scale, solve, time_grid
+from emotts.acoustic.flow import PLAIN, Sampling, evaluation_times
+from emotts.acoustic.sampler import JUMPS, Bend, FlowNetwork, flow_inputs, jump_inputs
+from emotts.acoustic.stacked import Encoded, blended, stacked
+from emotts.acoustic.student import FlowStudent
 from emotts.content.text_encoder import TextEncoder
 from emotts.emotion.space import EmotionSpace
 from emotts.layers import BlockStack, expand_tokens, frame_to_token, lengths_to_mask, mean_over
@@ -101,15 +105,19 @@ class AcousticModel(nn.Module):
         self.register_buffer("mel_std", torch.ones(n_mels))
         self.register_buffer("residual_std", torch.ones(n_mels))
 
-    def encode(self, condition: Condition, keep: Keep | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return content [B, N, C], speaker [B, D] and emotion [B, N, E]."""
-        if condition.content is None:
+    def encode(
+        self, condition: Condition, keep: Keep | None = None, text: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return content [B, N, C], speaker [B, D] and emotion [B, N, E]; `text` [B, N, C] is the encoded text, if at hand."""
+        if condition.content is None and text is None:
             kept = keep.content if keep else None
             content = self.text_encoder(
                 condition.phonemes, condition.stresses, condition.mask, kept, condition.language
             )
         else:
-            content = condition.content if keep is None else self.text_encoder.drop(condition.content, keep.content)
+            content = condition.content if text is None else text
+            assert content is not None
+            content = content if keep is None else self.text_encoder.drop(content, keep.content)
             content = content * condition.mask[:, :, None]
         speaker = self.voices(condition.voice) if condition.speaker is None else condition.speaker.embedding
         if keep is not None:
@@ -130,19 +138,47 @@ class AcousticModel(nn.Module):
         prior, _ = self.prosody.prior(content, self.prosody.condition(speaker, emotion), condition.mask)
         return self.prosody.denormalise(prior.float())
 
-    def _trunk(
-        self, condition: Condition, keep: Keep | None, prosody: Prosody, frame_mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what the trunk gives, its prior corrected for a voice that is no named one."""
-        content, speaker, emotion = self.encode(condition, keep)
-        relative = self.relative_log_f0(prosody.f0, self.register_of(condition))
-        token_condition = self.prosody.condition(speaker, emotion)
-        mask = condition.mask
-        rows, prior, summary = self.trunk(content, token_condition, emotion, prosody, relative, mask, frame_mask)
-        if condition.speaker is not None:
-            index = frame_to_token(prosody.durations, frame_mask.shape[1])
-            prior = condition.speaker.correct(rows, prior, expand_tokens(content, index), frame_mask)
-        return rows, prior, summary
+    @torch.inference_mode()
+    def encoded(self, request: Condition | Sequence[Branch]) -> Encoded:
+        """Encode a request once, for `sample_prosody` and `sample_mel`; a text that several branches share is read once.
+
+        Args:
+            request: one condition, or the branches of emotts/acoustic/blend.py; the first gives voice and voicing.
+        """
+        branches = [Branch(request, 1.0)] if isinstance(request, Condition) else list(request)
+        texts: dict[tuple[int, ...], Tensor] = {}
+        found = []
+        for condition, keep in ((branch.condition, branch.keep) for branch in branches):
+            said = (condition.phonemes, condition.stresses, condition.lengths, condition.language)
+            key = tuple(id(part) for part in said)
+            if condition.content is None and key not in texts:
+                texts[key] = self.text_encoder(*said[:2], condition.mask, None, condition.language)
+            found.append(self.encode(condition, keep, texts.get(key)))
+        return stacked(branches, found)
+
+    def _trunk(self, encoded: Encoded, prosody: Prosody, frame_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the trunk gives for all branches, [K * B, ...]; priors are corrected for voices that are no named ones."""
+        k, branches = len(encoded.branches), encoded.branches
+        relative = [self.relative_log_f0(prosody.f0, self.register_of(branch.condition)) for branch in branches]
+        every = Prosody(prosody.durations.repeat(k, 1), prosody.f0.repeat(k, 1), prosody.energy.repeat(k, 1))
+        rows, prior, summary = self.trunk(
+            encoded.content,
+            self.prosody.condition(encoded.speaker, encoded.emotion),
+            encoded.emotion,
+            every,
+            torch.cat(relative),
+            encoded.mask.repeat(k, 1),
+            frame_mask.repeat(k, 1),
+        )
+        if all(branch.condition.speaker is None for branch in branches):
+            return rows, prior, summary
+        index = frame_to_token(prosody.durations, frame_mask.shape[1])
+        parts = zip(branches, *(x.chunk(k) for x in (rows, prior, encoded.content)), strict=True)
+        corrected = [
+            p if b.condition.speaker is None else b.condition.speaker.correct(r, p, expand_tokens(c, index), frame_mask)
+            for b, r, p, c in parts
+        ]
+        return rows, torch.cat(corrected), summary
 
     @staticmethod
     def relative_log_f0(f0: Tensor, mean_log_f0: Tensor) -> Tensor:
@@ -152,7 +188,7 @@ class AcousticModel(nn.Module):
     @torch.inference_mode()
     def sample_prosody(
         self,
-        request: Condition | Sequence[Branch],
+        request: Condition | Sequence[Branch] | Encoded,
         minimum: Tensor,
         *,
         generator: torch.Generator,
@@ -160,56 +196,63 @@ class AcousticModel(nn.Module):
         temperature: float = 1.0,
         speed: float = 1.0,
         pitch_st: float = 0.0,
-        edit: EditReading | None = None,
+        edit: EditReading | Sequence[EditReading] | None = None,
+        sampling: Sampling = PLAIN,
+        noise: Tensor | None = None,
+        student: FlowStudent | None = None,
     ) -> Prosody:
         """Draw a reading.
 
         Args:
-            request: one condition, or the branches of emotts/acoustic/blend.py; the first gives voice and voicing.
+            request: one condition or branches, or what `encoded` made of them.
             minimum: least frames of each token [B, N].
             generator: source of the noise; the same state gives the same reading.
-            steps: Euler steps; 0 returns the prior, the mean reading.
+            steps: of the flow; 0 returns the prior, the mean reading.
             temperature: scale of the noise.
             speed: above 1 is faster. pitch_st: semitones added.
-            edit: changes durations, F0 and energy before they become frames; B = 1 only.
+            edit: changes durations, F0 and energy before they become frames; one for each of the B utterances.
+            sampling: schedule and method of the steps.
+            noise: [B, N, 4] in place of what the generator would give.
+            student: takes the steps in the place of the flow; of the branches it knows guidance on the emotion alone.
         """
-        branches = _branches(request)
-        condition = branches[0].condition
-        mask = condition.mask
-        encoded = [self.encode(branch.condition, branch.keep) for branch in branches]
-        conditions = [self.prosody.condition(speaker, emotion) for _, speaker, emotion in encoded]
-        priors = [self.prosody.prior(e[0], c, mask) for e, c in zip(encoded, conditions, strict=True)]
-        hidden = priors[0][1]
-        mean = blend([prior[0] for prior in priors], [branch.weight for branch in branches])
+        encoded = request if isinstance(request, Encoded) else self.encoded(request)
+        mask, network = encoded.mask, self.prosody
+        token_condition = network.condition(encoded.speaker, encoded.emotion)
+        k = len(encoded.branches)
+        priors, hidden = network.prior(encoded.content, token_condition, mask.repeat(k, 1))
+        mean = blended(priors, encoded.weights)
+        noise = torch.randn(mean.shape, generator=generator, device=generator.device) if noise is None else noise
         x = torch.zeros_like(mean)
-        noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
-        if steps > 0:
-
-            def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-                weights = [branch.weight_at(float(t[0])) for branch in branches]
-                outputs = [
-                    self.prosody.velocity(x_t, t, p[1], c, mask) for p, c in zip(priors, conditions, strict=True)
-                ]
-                return skip_scale(t)[:, None, None] * x_t + blend(outputs, weights).float()
-
-            x = solve(velocity, temperature * noise, time_grid(steps))
-        features = mean.float() + self.prosody.residual_std * x
-        speaker = encoded[0][1]
-        mean_log_f0 = self.register_of(condition)
+        if steps > 0 and student is not None:
+            given = [hidden[: len(mask)], token_condition[: len(mask)]]
+            x = self._jumps(
+                student.prosody, temperature * noise.to(mean.device), given, [], mask.sum(dim=1), encoded, steps
+            )
+        elif steps > 0:
+            x = self._flow(
+                network, temperature * noise.to(mean.device), [hidden, token_condition], [], mask.sum(dim=1), encoded,
+                sampling, steps,
+            )  # fmt: skip
+        features = mean.float() + network.residual_std * x
+        register = self.register_of(encoded.branches[0].condition)
         return finish_reading(
-            self.prosody, features, hidden, speaker, mean_log_f0, mask, minimum, speed, pitch_st, edit
-        )
+            network, features, hidden[: len(mask)], encoded.speaker[: len(mask)], register, mask, minimum, speed,
+            pitch_st, edit,
+        )  # fmt: skip
 
     @torch.inference_mode()
     def sample_mel(
         self,
-        request: Condition | Sequence[Branch],
+        request: Condition | Sequence[Branch] | Encoded,
         prosody: Prosody,
         *,
         generator: torch.Generator,
         steps: int = 4,
         temperature: float = 1.0,
         push: Push | None = None,
+        sampling: Sampling = PLAIN,
+        noise: Tensor | None = None,
+        student: FlowStudent | None = None,
     ) -> Tensor:
         """Draw a mel [B, T, M] (natural log magnitudes) for a reading; steps 0 returns the prior alone.
 
@@ -217,38 +260,77 @@ class AcousticModel(nn.Module):
             request: as in `sample_prosody`.
             prosody: the reading.
             generator: source of the noise.
-            steps: Euler steps.
+            steps: of the flow.
             temperature: scale of the noise.
             push: maps an estimate of the finished mel [B, T, M] and F0 [B, T] to gradients along which the velocity is bent, each
                 with its strength as a part of the velocity's length; see emotts/emotion/classifier.py.
+            sampling: schedule and method of the steps.
+            noise: [B, T, M] in place of what the generator would give.
+            student: as in `sample_prosody`.
         """
-        branches = _branches(request)
+        encoded = request if isinstance(request, Encoded) else self.encoded(request)
         frame_mask = lengths_to_mask(prosody.lengths, prosody.f0.shape[1])
-        trunks = [self._trunk(branch.condition, branch.keep, prosody, frame_mask) for branch in branches]
-        prior = blend([trunk[1].float() for trunk in trunks], [branch.weight for branch in branches])
+        rows, priors, summary = self._trunk(encoded, prosody, frame_mask)
+        prior = blended(priors.float(), encoded.weights)
+        noise = torch.randn(prior.shape, generator=generator, device=generator.device) if noise is None else noise
         residual = torch.zeros_like(prior)
-        noise = torch.randn(prior.shape, generator=generator, device=generator.device).to(prior.device)
-        scale = self.residual_std * self.mel_std
-        if steps > 0:
-
-            def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-                weights = [branch.weight_at(float(t[0])) for branch in branches]
-                outputs = [self.estimator(x_t, t, mu, rows, c, frame_mask) for rows, mu, c in trunks]
-                plain = skip_scale(t)[:, None, None] * x_t + blend(outputs, weights).float()
-                if push is None:
-                    return plain
-                estimate = (prior + self.residual_std * (x_t + (1.0 - t)[:, None, None] * plain)) * self.mel_std
-                for strength, gradient in push(estimate + self.mel_mean, prosody.f0):
-                    plain = plain + strength * _as_long_as(plain, gradient * scale, frame_mask)
-                return plain
-
-            residual = solve(velocity, temperature * noise, time_grid(steps))
+        if steps > 0 and student is not None:
+            given = [prior, rows[: len(prior)]]
+            residual = self._jumps(
+                student.mel, temperature * noise.to(prior.device), given, [summary[: len(prior)]], prosody.lengths, encoded, steps
+            )  # fmt: skip
+        elif steps > 0:
+            bend = None if push is None else self._bend(push, prior, prosody.f0, frame_mask)
+            residual = self._flow(
+                self.estimator, temperature * noise.to(prior.device), [priors, rows], [summary], prosody.lengths, encoded,
+                sampling, steps, bend,
+            )  # fmt: skip
         mel = prior + self.residual_std * residual
         return (mel * self.mel_std + self.mel_mean) * frame_mask[:, :, None]
 
+    @staticmethod
+    def _flow(
+        network: FlowNetwork,
+        noise: Tensor,
+        over_time: list[Tensor],
+        constant: list[Tensor],
+        lengths: Tensor,
+        encoded: Encoded,
+        sampling: Sampling,
+        steps: int,
+        bend: Bend | None = None,
+    ) -> Tensor:
+        """Run a residual flow from noise [B, T, M]; arguments as in `FlowInputs`."""
+        grid = sampling.grid(steps)
+        times = evaluation_times(grid, sampling.method)
+        inputs = flow_inputs(noise, over_time, constant, lengths, encoded.branches, times)
+        return sample_flow(network, inputs, grid, sampling.method, bend)
 
-def _branches(request: Condition | Sequence[Branch]) -> list[Branch]:
-    return [Branch(request, 1.0)] if isinstance(request, Condition) else list(request)
+    @staticmethod
+    def _jumps(
+        network: FlowNetwork,
+        noise: Tensor,
+        over_time: list[Tensor],
+        constant: list[Tensor],
+        lengths: Tensor,
+        encoded: Encoded,
+        steps: int,
+    ) -> Tensor:
+        """Let a student run from noise [B, T, M]; it is told the scale of the guidance, which is the first branch's weight."""
+        inputs = jump_inputs(noise, over_time, constant, lengths, steps, encoded.branches[0].weight)
+        return sample_flow(network, inputs, PLAIN.grid(steps), JUMPS)
+
+    def _bend(self, push: Push, prior: Tensor, f0: Tensor, frame_mask: Tensor) -> Bend:
+        """Return what a push [see `sample_mel`] does to the velocity of the mel."""
+        scale = self.residual_std * self.mel_std
+
+        def bend(x_t: Tensor, t: float, plain: Tensor) -> Tensor:
+            estimate = (prior + self.residual_std * (x_t + (1.0 - t) * plain)) * self.mel_std
+            for strength, gradient in push(estimate + self.mel_mean, f0):
+                plain = plain + strength * _as_long_as(plain, gradient * scale, frame_mask)
+            return plain
+
+        return bend
 
 
 def _as_long_as(velocity: Tensor, direction: Tensor, mask: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ Comes in: phoneme and stress ids [B, N], and the language [B] where there are se
 voice and emotion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,16 +23,18 @@ class TextEncoder(nn.Module):
         layout: str = "ccacac",
         dropout: float = 0.1,
         languages: Sequence[str] = (),
+        read_by: Mapping[str, str] | None = None,
     ) -> None:
         """Build the network.
 
         Args:
-            n_stresses: rows of the table of stresses and tones; 3 knows stress alone.
+            n_stresses: rows of the table of marks; 3 knows stress alone, `N_MARKS` of emotts/text/symbols.py all of them.
             languages: names of the languages that it tells apart; with none it takes all text for one language.
+            read_by: the backend that reads each language, where the corpus told; the network does not use it.
         """
         super().__init__()
         self.channels, self.n_stresses = channels, n_stresses
-        self.languages = tuple(languages)
+        self.languages, self.read_by = tuple(languages), dict(read_by or {})
         if len(set(self.languages)) != len(self.languages):
             raise ValueError(f"languages must be different; got {', '.join(self.languages)}.")
         self.phoneme = nn.Embedding(n_phonemes, channels)

@@ -13,7 +13,25 @@ import torch
 from torch import Tensor
 
 from emotts.emotion.labels import LABEL_INDEX, LABELS
+from emotts.emotion.place import Track
 from emotts.emotion.recognizer import Recognizer, Statistics
+
+Shares = tuple[tuple[str, float], ...]
+
+
+def labels_of(track: Track) -> tuple[Shares, Shares]:
+    """Return the labels that a track asks for with their weights, and all others with weight 1.
+
+    Raises:
+        ValueError: it asks for dimensions alone, of which the recogniser's labels know nothing.
+    """
+    weights = dict(zip(LABELS, track.labels.mean(axis=0).tolist(), strict=True))
+    total = sum(weights.values())
+    if total == 0.0 and not track.label_known.all():
+        raise ValueError("classifier guidance goes towards labels; name one, such as angry:0.5,arousal=0.8.")
+    weights["neutral"] = max(0.0, 1.0 - total)
+    towards = tuple((name, weight) for name, weight in weights.items() if weight > 0.0)
+    return towards, tuple((name, 1.0) for name in LABELS if weights[name] == 0.0)
 
 
 @dataclass(frozen=True)
@@ -28,8 +46,8 @@ class ClassifierGuidance:
     """
 
     model: Recognizer
-    towards: tuple[tuple[str, float], ...]
-    away: tuple[tuple[str, float], ...] = ()
+    towards: Shares
+    away: Shares = ()
     strength: float = 0.3
     strength_away: float = 0.0
     voice: Statistics | None = None

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,14 @@ class Timeline:
                 )
             before = keyframe.place
             _ = keyframe.spec
+
+    def warn_of_the_unreached(self, end_s: float) -> None:
+        """Warn if places are in seconds and the last lies after the end of the speech."""
+        last_s = self.keyframes[-1].place
+        if self.kind == "t" and last_s > end_s:
+            warnings.warn(
+                f"the last keyframe, at {last_s:g} s, lies after the end of the speech, {end_s:.2f} s", stacklevel=3
+            )
 
     def check(self, n_words: int | None = None, duration_s: float | None = None) -> None:
         """Raise a ValueError if a keyframe lies behind the last word, or the end, of the text."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emotts.acoustic.flow import METHODS, SCHEDULES
 from emotts.conversion.request import ConvertOptions
 from emotts.emotion.heard import Heard, Judge
 from emotts.emotion.labels import AVD_MEANS, DIMENSIONS
@@ -84,7 +85,7 @@ class Take:
         return self.made.setdefault(f"{self.text} {sorted(wanted.items())}", replace(self, options=wanted))
 
 
-OF_THE_MODEL = ("voice", "language")  # what there is to sweep the model says
+OF_THE_MODEL = ("voice", "language", "sampler")  # what there is to sweep the model says
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ def knobs_of(tts: "EmoTTS") -> list[Knob]:
     if len(names) < 2:
         known.remove("convert voice")
     own = {"voice": names, "language": tuple(getattr(tts, "languages", ()))}
+    own["sampler"] = ("flow", "student") if getattr(tts, "student", None) else ("flow",)
     knobs = [replace(knob, values=own[name]) if name in own else knob for name, knob in KNOBS.items()]
     return [knob for knob in knobs if (knob.parameter or knob.name) in known and len(knob.values) > 1]
 
@@ -192,13 +194,13 @@ def _guided_distance(take: Take) -> float:
 
 def _unsettled_mel(take: Take) -> float:
     """Return the mean distance in nepers of the mel from the one that many steps reach."""
-    settled = take.again(steps=MANY_STEPS)
+    settled = take.again(steps=MANY_STEPS, sampler="flow")
     return float(np.abs(take.result.mel - settled.result.mel).mean())
 
 
 def _unsettled_reading(take: Take) -> float:
     """Return the mean distance in nepers of the token durations from those that many steps reach."""
-    settled = take.again(prosody_steps=MANY_STEPS)
+    settled = take.again(prosody_steps=MANY_STEPS, sampler="flow")
     return float(np.abs(_log_durations(take) - _log_durations(settled)).mean())
 
 
@@ -244,12 +246,25 @@ register(
          lambda value: {"guidance": value, "emotion": EMOTION}, _guided_distance, 1, 0.15)
 )  # fmt: skip
 register(
-    Knob("steps", "the mel comes nearer to what many steps reach", (0, 2, 8), lambda value: {"steps": value},
+    Knob("steps", "the mel comes nearer to what many steps reach", (0, 2, 8), lambda value: {"steps": value, "prosody_steps": 0},
          _unsettled_mel, -1, 0.01)
 )  # fmt: skip
 register(
     Knob("prosody_steps", "the reading comes nearer to what many steps reach", (0, 3, 12),
          lambda value: {"prosody_steps": value}, _unsettled_reading, -1, 0.01)
+)  # fmt: skip
+register(
+    Knob("schedule", "three steps lie elsewhere", SCHEDULES, 
+         lambda value: {"schedule": value, "steps": 3, "prosody_steps": 0, "sampler": "flow"},
+         lambda take: take.result.mel, 0, 0.01)
+)  # fmt: skip
+register(
+    Knob("solver", "the mel comes nearer to what many steps reach", METHODS[:2],
+         lambda value: {"solver": value, "steps": 2, "prosody_steps": 0, "sampler": "flow"}, _unsettled_mel, -1, 0.01)
+)  # fmt: skip
+register(
+    Knob("sampler", "one step comes nearer to what many reach", ("flow", "student"),
+         lambda value: {"sampler": value, "steps": 1, "prosody_steps": 0}, _unsettled_mel, -1, 0.01)
 )  # fmt: skip
 register(
     Knob("seed", "the reading changes", (1, 2, 3), lambda value: {"seed": value}, _reading, 0, 0.01)

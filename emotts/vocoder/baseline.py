@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emotts.audio import SPEC, AudioSpec, mel_filterbank
-from emotts.vocoder.excitation import SourceSpectra, SourceSTFT, sample_source_state
+from emotts.vocoder.excitation import SourceSpectra, SourceSTFT, sample_source_state, voicing_of_patterns
 
 PIVOT_HZ = 1_000.0  # effort tilts the spectrum about this frequency
 CROSSOVER_HZ, CROSSOVER_WIDTH_HZ = 4_000.0, 1_000.0  # where voiced frames hold as much noise as harmonics; how fast
@@ -42,36 +42,44 @@ class EnvelopeEstimator(nn.Module):
     The share of noise in voiced frames follows a fixed rule that rises over frequency.
     """
 
-    filters: Tensor
     to_bins: Tensor
     smoothing: Tensor
+    smooth_filters: Tensor
+    harmonic_share: Tensor
+    harmonic_power: Tensor
     noise_share: Tensor
+    noise_power: Tensor
 
     def __init__(self, spec: AudioSpec = SPEC) -> None:
         super().__init__()
         centres = band_centres(spec)
         distance = (centres[:, None] - centres[None, :]) / SMOOTHING_HZ
         share = torch.sigmoid((centres - CROSSOVER_HZ) / CROSSOVER_WIDTH_HZ).clamp_min(LEAST_NOISE)
-        self.noise_level = math.sqrt(math.pi / 4.0 * torch.hann_window(spec.n_fft).square().sum().item())  # mean |STFT|
-        self.register_buffer("filters", mel_filterbank(spec), persistent=False)  # [bins, M]
-        self.register_buffer("to_bins", interpolation_matrix(spec), persistent=False)  # [M, bins]
-        self.register_buffer("smoothing", torch.exp(-0.5 * distance.square()), persistent=False)  # [M, M]
-        self.register_buffer("noise_share", share, persistent=False)  # [M], of the power
+        to_bins = interpolation_matrix(spec)
+        smoothing = torch.exp(-0.5 * distance.square())
+        level = math.pi / 4.0 * torch.hann_window(spec.n_fft).square().sum().item()  # the square of the mean |STFT|
+        voiced_noise = voicing_of_patterns(spec)[:, None] * (1.0 - share)
+        harmonic = 0.5 * torch.log1p(-share)  # [M]
+        noise = 0.5 * torch.log1p(-voiced_noise.clamp_max(1.0 - 1e-6))  # [32, M]
+        self.register_buffer("to_bins", to_bins, persistent=False)  # [M, bins]
+        self.register_buffer("smoothing", smoothing, persistent=False)  # [M, M]
+        self.register_buffer("smooth_filters", mel_filterbank(spec) @ smoothing, persistent=False)  # [bins, M]
+        self.register_buffer("harmonic_share", harmonic, persistent=False)  # log gains
+        self.register_buffer("harmonic_power", torch.exp(2.0 * harmonic @ to_bins), persistent=False)  # [bins]
+        self.register_buffer("noise_share", noise, persistent=False)  # log gains, by pattern of voicing
+        self.register_buffer("noise_power", level * torch.exp(2.0 * noise @ to_bins), persistent=False)  # [32, bins]
 
     def forward(self, mel: Tensor, sources: SourceSpectra) -> Envelopes:
         """Map log mel [B, T, M] and the spectra of the sources to envelopes."""
-        voiced_noise = sources.voicing[:, :, None] * (1.0 - self.noise_share)
-        harmonic = (0.5 * torch.log1p(-self.noise_share)).expand_as(mel)
-        noise = 0.5 * torch.log1p(-voiced_noise.clamp_max(1.0 - 1e-6))  # [B, T, M]
-        pulse_magnitude = sources.pulses.abs()
+        pulse_power = (sources.pulses * sources.pulses.conj()).real
+        power = torch.addcmul(F.embedding(sources.pattern, self.noise_power), pulse_power, self.harmonic_power)
+        magnitude = power.sqrt()  # [B, T, bins], of both sources in their shares, before any gain
         target = mel.exp() @ self.smoothing
-        gain = torch.zeros_like(mel)
-        for _ in range(GAIN_UPDATES):
-            shaped = pulse_magnitude * torch.exp((gain + harmonic) @ self.to_bins)
-            power = shaped.square() + (self.noise_level * torch.exp((gain + noise) @ self.to_bins)).square()
-            estimate = (power.sqrt() @ self.filters) @ self.smoothing
+        gain = torch.log(target / (magnitude @ self.smooth_filters).clamp_min(1e-12))
+        for _ in range(GAIN_UPDATES - 1):
+            estimate = (magnitude * torch.exp(gain @ self.to_bins)) @ self.smooth_filters
             gain = gain + torch.log(target / estimate.clamp_min(1e-12))
-        return Envelopes(gain + harmonic, gain + noise)
+        return Envelopes(gain + self.harmonic_share, gain + F.embedding(sources.pattern, self.noise_share))
 
 
 class SpectrumRenderer(nn.Module):
@@ -113,7 +121,8 @@ class SpectrumRenderer(nn.Module):
         tilt = _per_frame(effort_db_per_oct, sources.voicing) * (math.log(10.0) / 20.0)
         harmonic = envelopes.harmonic + tilt[:, :, None] * self.octaves
         noise = envelopes.noise + breath[:, :, None]
-        shaper = torch.polar(torch.exp(harmonic @ self.to_bins), harmonic @ self.to_phase)  # [B, T, M] -> [B, T, bins]
+        magnitude, phase = torch.exp(harmonic @ self.to_bins), harmonic @ self.to_phase  # [B, T, M] -> [B, T, bins]
+        shaper = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())  # torch.polar takes twice as long
         spectrum = shaper * sources.pulses + torch.exp(noise @ self.to_bins) * sources.noise
         if mask is not None:
             spectrum = spectrum * mask[:, :, None]
@@ -121,15 +130,14 @@ class SpectrumRenderer(nn.Module):
 
     def _overlap_add(self, spectrum: Tensor) -> Tensor:
         """Inverse STFT with the constant norm of the interior: the outermost blocks fade."""
-        hop, n_frames = self.spec.hop_length, spectrum.shape[1]
-        frames = torch.fft.irfft(spectrum, self.spec.n_fft) * (
-            self.window / 1.5
-        )  # four squared Hann windows sum to 1.5
-        blocks = F.pad(frames.unflatten(2, (4, hop)), (0, 0, 0, 0, 1, 2))  # [B, T + 3, 4, hop]; frame t sits at t + 1
-        quarters = [
-            blocks[:, 3 - k : 3 - k + n_frames, k] for k in range(4)
-        ]  # of frame t + 2 - k, which falls on block t
-        return torch.stack(quarters).sum(dim=0).flatten(1)  # [B, T, hop] -> [B, T * hop]
+        frames = torch.fft.irfft(spectrum, self.spec.n_fft)
+        frames = frames * (self.window / 1.5)  # four squared Hann windows sum to 1.5
+        quarters = frames.unflatten(2, (4, self.spec.hop_length))  # [B, T, 4, hop]; quarter k falls on block t + k - 2
+        blocks = quarters[:, :, 2].clone()
+        blocks[:, 1:] += quarters[:, :-1, 3]
+        blocks[:, :-1] += quarters[:, 1:, 1]
+        blocks[:, :-2] += quarters[:, 2:, 0]
+        return blocks.flatten(1)  # [B, T, hop] -> [B, T * hop]
 
 
 class BaselineVocoder(nn.Module):

@@ -15,6 +15,7 @@ from emotts.audio import SPEC, AudioSpec
 
 HARMONIC_LIMIT = 0.495  # highest harmonic as a share of the sample rate; just below Nyquist, so nothing folds back
 MASK_32 = 0xFFFFFFFF
+FRAMES_HEARD = 5  # a window touches the blocks between five frames; which are voiced says how far it is voiced
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SourceSpectra:
     pulses: Tensor  # complex [B, T, bins], harmonics of unit amplitude
     noise: Tensor  # complex [B, T, bins], white with unit variance per sample
     voicing: Tensor  # [B, T] in [0, 1], share of the frame's window that is voiced
+    pattern: Tensor  # int64 [B, T] in [0, 32), which of the frames t - 2 to t + 2 are voiced, bit by bit
 
 
 def sample_source_state(batch: int, device: torch.device, generator: torch.Generator | None = None) -> SourceState:
@@ -58,9 +60,18 @@ def white_noise(seed: Tensor, first_sample: int, length: int) -> Tensor:
 
     Uniform rather than Gaussian samples: every STFT bin sums a thousand of them, so the spectra are Gaussian anyway.
     """
-    position = torch.arange(first_sample, first_sample + length, device=seed.device)
-    bits = hash_32(position[None, :] ^ hash_32(seed + 1)[:, None])  # [B, length]
-    return (bits.to(torch.float32) * 2.0**-31 - 1.0) * math.sqrt(3.0)
+    position = torch.arange(first_sample, first_sample + length, device=seed.device).to(torch.int32)
+    bits = _hash_in_place(position[None, :] ^ hash_32(seed + 1).to(torch.int32)[:, None])  # [B, length]
+    bits ^= -(2**31)  # the same bits less 2^31, as a signed number
+    return bits.to(torch.float32) * (math.sqrt(3.0) * 2.0**-31)
+
+
+def voicing_of_patterns(spec: AudioSpec = SPEC) -> Tensor:
+    """Return the voicing of a frame for every pattern of voiced frames around it [32]."""
+    voiced = (torch.arange(2**FRAMES_HEARD)[:, None] >> torch.arange(FRAMES_HEARD) & 1).float()  # [32, 5]
+    blocks = 0.5 * (voiced[:, :-1] + voiced[:, 1:])
+    weight = torch.hann_window(spec.n_fft).square().view(4, -1).sum(dim=1)
+    return blocks @ (weight / weight.sum())
 
 
 def advance_phase(f0: Tensor, phase: Tensor, spec: AudioSpec = SPEC) -> Tensor:
@@ -85,7 +96,7 @@ def pulse_train(f0: Tensor, phase: Tensor, spec: AudioSpec = SPEC) -> Tensor:
     slope = (right - left)[:, :, None]
     f0_samples = left[:, :, None] + slope * ramp  # [B, T, hop]
     cycles = (left[:, :, None] * ramp + 0.5 * slope * ramp**2) * (spec.hop_length / spec.sample_rate)
-    cycles = (cycles + phase[:, :-1, None].float()) % 1.0
+    cycles = (cycles + phase[:, :-1, None].float()).frac()  # none is negative
     return (_dirichlet(cycles, f0_samples, spec) * _edge_gain(f0, ramp)).flatten(1)  # [B, T, hop] -> [B, T * hop]
 
 
@@ -93,6 +104,7 @@ class SourceSTFT(nn.Module):
     """Turns F0 into the short-time spectra of both sources, on the frames of the mel."""
 
     window: Tensor
+    voicings: Tensor
     reach = 2  # frames of F0 that a spectrum sees on either side
 
     def __init__(self, spec: AudioSpec = SPEC) -> None:
@@ -101,6 +113,7 @@ class SourceSTFT(nn.Module):
             raise ValueError(f"the vocoder needs n_fft = 4 * hop_length; got {spec.n_fft} and {spec.hop_length}.")
         self.spec = spec
         self.register_buffer("window", torch.hann_window(spec.n_fft), persistent=False)
+        self.register_buffer("voicings", voicing_of_patterns(spec), persistent=False)
 
     def forward(self, f0: Tensor, state: SourceState) -> SourceSpectra:
         """Map f0 [B, T] (unvoiced beyond its ends) to spectra [B, T, bins]."""
@@ -112,17 +125,28 @@ class SourceSTFT(nn.Module):
         phase = torch.cat([before.expand(-1, 2) % 1.0, phase], dim=1)  # [B, T + 4]
         pulses = pulse_train(f0, phase, self.spec)
         noise = white_noise(state.seed, (state.frame - 2) * hop, n_blocks * hop)
-        return SourceSpectra(self._stft(pulses), self._stft(noise), self._voicing(f0))
+        pattern = voicing_pattern(f0)
+        return SourceSpectra(self._stft(pulses), self._stft(noise), self.voicings[pattern], pattern)
 
     def _stft(self, blocks: Tensor) -> Tensor:
         frames = blocks.unfold(1, self.spec.n_fft, self.spec.hop_length)  # [B, T * hop] -> [B, T, n_fft]
         return torch.fft.rfft(frames * self.window)  # [B, T, n_fft] -> [B, T, bins]
 
-    def _voicing(self, f0: Tensor) -> Tensor:
-        voiced = (f0 > 0).float()
-        blocks = 0.5 * (voiced[:, :-1] + voiced[:, 1:])  # [B, T + 3]
-        weight = self.window.square().view(4, -1).sum(dim=1)
-        return blocks.unfold(1, 4, 1) @ (weight / weight.sum())  # [B, T]
+
+def voicing_pattern(f0: Tensor) -> Tensor:
+    """Return which of the frames t - 2 to t + 2 are voiced, as the bits of int64 [B, T], for f0 [B, T + 4]."""
+    bits = 2 ** torch.arange(FRAMES_HEARD, device=f0.device)
+    return ((f0 > 0).unfold(1, FRAMES_HEARD, 1) * bits).sum(dim=2)
+
+
+def _hash_in_place(x: Tensor) -> Tensor:
+    """Do as `hash_32` with int32 values, whose overflow wraps and whose shifts copy the sign: half the memory of int64."""
+    x ^= (x >> 16) & 0xFFFF
+    x *= 0x7FEB352D
+    x ^= (x >> 15) & 0x1FFFF
+    x *= 0x846CA68B - 2**32
+    x ^= (x >> 16) & 0xFFFF
+    return x
 
 
 def _held_edges(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,7 +157,7 @@ def _edge_gain(f0: Tensor, ramp: Tensor) -> Tensor:
     """Fade pulses in and out over the block between a voiced and an unvoiced frame: [B, T + 1] -> [B, T, hop]."""
     voiced = (f0 > 0).float()
     smooth = 0.5 - 0.5 * torch.cos(math.pi * ramp)
-    return voiced[:, :-1, None] * (1.0 - smooth) + voiced[:, 1:, None] * smooth
+    return torch.addcmul(voiced[:, :-1, None], voiced.diff(dim=1)[:, :, None], smooth)
 
 
 def _dirichlet(cycles: Tensor, f0: Tensor, spec: AudioSpec) -> Tensor:
@@ -141,8 +165,7 @@ def _dirichlet(cycles: Tensor, f0: Tensor, spec: AudioSpec) -> Tensor:
     count = HARMONIC_LIMIT * spec.sample_rate / f0.clamp_min(20.0) - 1.0  # the fading one is below it
     whole = count.floor()
     half = torch.sin(math.pi * cycles)
-    near_peak = half.abs() < 1e-4  # limit of 0 / 0
-    divisor = 2.0 * torch.where(near_peak, torch.ones_like(half), half)
-    total = torch.sin((2.0 * whole + 1.0) * math.pi * cycles) / divisor
-    total = torch.where(near_peak, whole + 0.5, total) - 0.5
+    near_peak = (half.abs() < 1e-4).to(half.dtype)  # limit of 0 / 0; as a number, for choosing is slow
+    total = torch.sin((2.0 * whole + 1.0) * math.pi * cycles) / (2.0 * (half + near_peak))
+    total = total + near_peak * (whole + 0.5 - total) - 0.5
     return total + (count - whole) * torch.cos(2.0 * math.pi * (whole + 1.0) * cycles)

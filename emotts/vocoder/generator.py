@@ -9,10 +9,10 @@ voices WER / DNSMOS are 3.1 % / 2.90 with all corrections, 6.6 % / 3.04 with non
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emotts.audio import SPEC, AudioSpec
+from emotts.layers import gelu, masked
 from emotts.vocoder.baseline import EnvelopeEstimator, Envelopes, SpectrumRenderer, band_centres
 from emotts.vocoder.excitation import SourceState, SourceSTFT, advance_phase, sample_source_state
 
@@ -87,17 +87,16 @@ class HarmonicNoiseGenerator(nn.Module):
         effort_db_per_oct: float | Tensor = 0.0,
     ) -> Tensor:
         """Do as `forward`, with the excitation continuing from `state`."""
-        mask = torch.ones_like(f0, dtype=torch.bool) if mask is None else mask
-        f0 = f0 * mask
+        f0 = f0 if mask is None else f0 * mask
         correction = self.predict_correction(mel, f0, mask)
         return self.render(correction, mel, f0, state, mask, breath_db=breath_db, effort_db_per_oct=effort_db_per_oct)
 
-    def predict_correction(self, mel: Tensor, f0: Tensor, mask: Tensor) -> Tensor:
-        """Return log-gain corrections [B, T, 2 M] in nepers: harmonic bands, then noise bands."""
+    def predict_correction(self, mel: Tensor, f0: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return log-gain corrections [B, T, 2 M] in nepers: harmonic bands, then noise bands; without a mask all is real."""
         voiced = f0 > 0
         log_f0 = torch.where(voiced, torch.log(f0.clamp_min(20.0) / F0_CENTRE), 0.0)
         x = torch.cat([(mel - MEL_MEAN) / MEL_SCALE, log_f0[:, :, None], voiced[:, :, None].to(mel.dtype)], dim=-1)
-        x = (x * mask[:, :, None]).transpose(1, 2)  # [B, T, C] -> [B, C, T]
+        x = masked(x, mask).transpose(1, 2)  # [B, T, C] -> [B, C, T]
         x = self.embed(x).transpose(1, 2)  # [B, C, T] -> [B, T, C]
         for block in self.blocks:
             x = block(x, mask)
@@ -145,11 +144,11 @@ class CorrectionBlock(nn.Module):
         self.expand = nn.Linear(channels, expansion * channels)
         self.contract = nn.Linear(expansion * channels, channels)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Map x [B, T, C] with mask [B, T] to [B, T, C]."""
-        hidden = (x * mask[:, :, None]).transpose(1, 2)  # [B, T, C] -> [B, C, T]
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Map x [B, T, C] with mask [B, T] (None hides nothing) to [B, T, C]."""
+        hidden = masked(x, mask).transpose(1, 2)  # [B, T, C] -> [B, C, T]
         hidden = self.depthwise(hidden).transpose(1, 2)  # [B, C, T] -> [B, T, C]
-        return x + self.contract(F.gelu(self.expand(self.norm(hidden)), approximate="tanh"))
+        return x + self.contract(gelu(self.expand(self.norm(hidden))))
 
 
 class VocoderStream:
