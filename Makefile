@@ -26,7 +26,7 @@ help:
 	@echo 'make test      check style and types, run the tests'
 	@echo 'make screenshots  take the pictures of the page that the README shows'
 	@echo 'make samples   write the page of sound samples'
-	@echo 'make bench     measure the bundled model and print the table'
+	@echo 'make bench     measure speed, other systems beside it, then how the bundled model speaks'
 	@echo 'make clean     remove what these commands wrote, except $(VENV)'
 	@echo 'A first run downloads about 3 GB. Without a GPU, 0.5 GB will do:'
 	@echo '  export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
@@ -56,6 +56,8 @@ samples: $(VENV)/.bench
 	$(BIN)/python benchmarks/samples.py
 
 bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/rtf.py
+	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/speak.py
 
 clean:
@@ -69,7 +71,7 @@ $(VENV)/.speak: pyproject.toml constraints.txt
 	{ rm -rf $(VENV); cat $(VENV).log; rm $(VENV).log; \
 	echo 'The environment could not be made. On Debian: apt install python3-venv. Then run make again.' >&2; exit 1; }
 	@echo 'Installing into $(VENV), once; this takes a few minutes.' >&2
-	@$(BIN)/pip install --quiet -c constraints.txt -e .
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[onnx]'
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.speak
@@ -82,7 +84,7 @@ $(VENV)/.serve: $(VENV)/.speak
 
 # The tests of the page need a browser: the system's, or Debian's, or the one that Playwright brings.
 $(VENV)/.test: $(VENV)/.speak
-	@$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,train,plot,demo,serve,espeak,slurm,sweep]'
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,train,plot,demo,serve,espeak,japanese,thai,slurm,sweep,onnx]'
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	  { apt-get install -qq -y chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y chromium >/dev/null; }; }; } || \
@@ -91,5 +93,5 @@ $(VENV)/.test: $(VENV)/.speak
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.speak
-	@$(BIN)/pip install --quiet -c constraints.txt -e '.[eval,plot]'
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[eval,plot,simulate,peers]'
 	@touch $@

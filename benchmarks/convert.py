@@ -25,7 +25,7 @@ import torch
 from convert_bench import Bench
 from convert_data import Recordings, crowd_recordings, prompt_recordings
 from convert_more import PARTS, of_set
-from speak import cpu_name, package_version
+from machine import cpu_name, package_version
 from speak_systems import ROOT
 from tables import Row, git_commit, markdown
 

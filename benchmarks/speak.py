@@ -16,10 +16,10 @@ import platform
 import sys
 import time
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from machine import cpu_name, package_version
 from speak_plan import Plan, make_plan
 from speak_rows import ROWS
 from speak_systems import ROOT, Bench, ModelSystem, TeacherSystem
@@ -108,20 +108,6 @@ def describe_run(bench: Bench, plan: Plan, voices: list[str], arguments: argpars
 
 def n_sentences(plan: Plan) -> int:
     return len({ask.text for ask in [*plan.neutral, *plan.emotional]})
-
-
-def cpu_name() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown processor"
-
-
-def package_version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def load_results() -> dict[str, Any]:

@@ -25,7 +25,9 @@ TEACHERS = (
     "emotts.simulation.piper.PiperTeacher",
     "emotts.simulation.kokoro.KokoroTeacher",
 )
-SPEAKING = ("audio", "layers", "pipeline", "prosody", "request", "speaker", "speech")  # what decides how a model sounds
+# what decides how a model sounds: files and folders
+SPEAKING = ("audio", "layers", "pipeline", "prosody", "prosody_flow", "request", "speech", "steps")
+SPEAKING_ROOMS = ("acceleration", "acoustic", "speaker", "vocoder")
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class ModelSystem:
         self.voices = [voice.name for voice in self.tts.voices]
         files = [path for path in self.folder.rglob("*") if path.is_file()] if self.folder else []
         code = [ROOT / "emotts" / f"{name}.py" for name in SPEAKING]
-        rooms = [path for room in ("acoustic", "vocoder") for path in (ROOT / "emotts" / room).glob("*.py")]
+        rooms = [path for room in SPEAKING_ROOMS for path in (ROOT / "emotts" / room).glob("*.py")]
         self.digest = digest_files([*files, *code, *rooms])
 
     def speak(self, ask: Ask) -> Speech:

@@ -21,6 +21,7 @@ from emotts.reference import REFERENCE_TEXTS
 from emotts.request import Request, VoiceCard
 from emotts.resolve import Resolver
 from emotts.speech import Chunk
+from emotts.steps import FLOW
 
 TONES_HZ = (1_500.0, 2_000.0, 2_500.0)  # arousal, valence, dominance; multiples of the frame rate times 16
 TOKENS = ["<sil>", "h", "ə", "l", "ˈoʊ", ".", "<sil>"]
@@ -38,6 +39,7 @@ class EchoTTS(EmoTTS):
         self.acoustic = SimpleNamespace(voices=own, text_encoder=text)  # type: ignore[assignment]
         self.voices = [VoiceCard(name, teacher="f" if name == "ada" else "m") for name in names]
         self.default_voice, self.default_steps, self.default_temperature = names[0], 4, 1.0
+        self.student, self.flow_steps, self.student_steps = None, FLOW, None
         self.default_prosody_temperature = 1.0
         self.device = None  # type: ignore[assignment]
         self.resolver = Resolver()

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from emotts.acoustic.blend import Guidance, guided
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.estimator import VelocityEstimator
+from emotts.acoustic.flow import Sampling
 from emotts.acoustic.model import AcousticModel, MelTrunk
 from emotts.acoustic.objective import WEIGHTS, Dropout, Target, acoustic_losses, draw_dropout, total
 from emotts.content.text_encoder import TextEncoder
@@ -92,6 +94,74 @@ def test_the_longer_neighbour_in_a_batch_changes_nothing():
         one, Prosody(durations[1:], f0[1:, :9], torch.zeros(1, 6)), generator=torch.Generator(), steps=0
     )
     torch.testing.assert_close(both[1:, :9], alone, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("lengths", [(6, 6), (6, 3)])
+def test_prepared_steps_are_the_velocities_of_training(lengths):
+    """Two requests in one batch, at each time of a grid; within the rounding of sums added in another order."""
+    model = tiny_model()
+    n, times = 7, torch.tensor([0.0, 0.3, 0.8])
+    mask = torch.arange(n)[None, :] < torch.tensor(lengths)[:, None] + 1
+    hidden_mask = None if mask.all() else mask
+    draw = lambda *shape: torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))  # noqa: E731
+    hidden, told, x = draw(4, n, 64), draw(4, n, 16), draw(2, n, 4)
+    prior, rows, summary, x_mel = draw(4, n, 10), draw(4, n, 64), draw(4, 1, 16), draw(2, n, 10)
+    twice, both = mask.repeat(2, 1), lambda y: y.repeat(2, 1, 1)
+    reading = model.prosody.prepare(hidden, told, hidden_mask, times)
+    mel = model.estimator.prepare(prior, rows, summary, hidden_mask, times)
+    for call, t in enumerate(times.tolist()):
+        t = torch.full((4,), t)
+        velocity = model.prosody.velocity(both(x), t, hidden, told, twice)
+        got = model.prosody.step(reading, x, call)
+        torch.testing.assert_close(got[twice], velocity[twice], atol=1e-5, rtol=1e-5)
+        velocity = model.estimator(both(x_mel), t, prior, rows, summary, twice)
+        got = model.estimator.step(mel, x_mel, call)
+        torch.testing.assert_close(got[twice], velocity[twice], atol=1e-5, rtol=1e-5)
+
+
+def test_a_request_is_encoded_once_and_its_text_once_for_all_branches():
+    model, c = tiny_model(), condition()
+    bare = c.without_emotion()
+    branches = guided(c, Guidance(2.0, 1.5, 1.2), bare)
+    assert len(branches) == 4
+    counts = {"text": 0, "prior": 0, "trunk": 0}
+
+    def counting(name):
+        def hook(*_):
+            counts[name] += 1
+
+        return hook
+
+    model.text_encoder.register_forward_hook(counting("text"))
+    model.prosody.prior_head.register_forward_hook(counting("prior"))
+    model.trunk.register_forward_hook(counting("trunk"))
+    encoded = model.encoded(branches)
+    generator = torch.Generator().manual_seed(0)
+    prosody = model.sample_prosody(encoded, torch.ones_like(c.phonemes), generator=generator)
+    mel = model.sample_mel(encoded, prosody, generator=generator)
+    assert counts == {"text": 1, "prior": 1, "trunk": 1}
+    again = torch.Generator().manual_seed(0)
+    same = model.sample_prosody(branches, torch.ones_like(c.phonemes), generator=again)
+    assert torch.equal(mel, model.sample_mel(branches, same, generator=again))
+    one = model.encode(c)
+    for got, expected in zip((encoded.content, encoded.speaker, encoded.emotion), one, strict=True):
+        torch.testing.assert_close(got[:2], expected, atol=1e-6, rtol=1e-6)
+
+
+def test_schedules_and_methods_reach_the_same_end():
+    """With many steps all of them have settled; with few they differ."""
+    model, c = tiny_model(), condition()
+    prosody, _ = read(model, c)
+
+    def mel(steps, *sampling):
+        generator = torch.Generator().manual_seed(1)
+        return model.sample_mel(c, prosody, generator=generator, steps=steps, sampling=Sampling(*sampling))
+
+    settled = mel(64, "uniform", "heun")
+    few = mel(2, "uniform", "euler")
+    for sampling in (("sway", "midpoint"), ("epss", "heun"), ("uniform", "midpoint")):
+        assert (mel(64, *sampling) - settled).abs().max() < 0.02 * (few - settled).abs().max()
+        assert (mel(2, *sampling) - few).abs().max() > 1e-3
 
 
 def test_same_seed_same_bytes_other_seed_other_reading():

@@ -416,7 +416,10 @@ def test_a_full_disk_leaves_the_old_checkpoint(folder: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(
+        OSError, match="model could not be written: No space left on device. The checkpoint before it is whole"
+    ):
         write(folder, fill=1.0)
     monkeypatch.undo()
+    assert [path.name for path in folder.parent.iterdir()] == ["model"], "nothing is left of what could not be written"
     assert_equal(load_checkpoint(folder)[0], before)

@@ -343,7 +343,9 @@ def test_private_events_refuse_forged_values(url: str) -> None:
         config = json.load(answer)
     props = {one["id"]: one["props"] for one in config["components"]}
     recording = next(number for number, prop in props.items() if prop.get("elem_id") == "convert-recording")
-    event = max((one for one in config["dependencies"] if recording in one["inputs"]), key=lambda one: len(one["inputs"]))
+    event = max(
+        (one for one in config["dependencies"] if recording in one["inputs"]), key=lambda one: len(one["inputs"])
+    )
     assert event["inputs"][0] == recording and len(event["inputs"]) > 10
     assert event["api_visibility"] == "private"
     values = [props[number].get("value") for number in event["inputs"]]

@@ -413,6 +413,7 @@ def settings(**options: Any) -> argparse.Namespace:
         "recordings": None,
         "seed": 0,
         "device": "cpu",
+        "backend": None,
         "json": False,
     }
     return argparse.Namespace(**{**usual, **options})

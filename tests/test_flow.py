@@ -3,7 +3,20 @@
 import pytest
 import torch
 
-from emotts.acoustic.flow import flow_loss, interpolate, sample_times, skip_scale, solve, time_grid
+from emotts.acoustic.flow import (
+    METHODS,
+    SCHEDULES,
+    Sampling,
+    epss_grid,
+    evaluation_times,
+    evaluations,
+    flow_loss,
+    interpolate,
+    sample_times,
+    skip_scale,
+    solve,
+    time_grid,
+)
 
 
 def gaussian_velocity(mean: float, std: float):
@@ -72,6 +85,48 @@ def test_sway_moves_steps_towards_noise_and_keeps_the_ends():
     assert (swayed.diff() > 0).all()
 
 
+@pytest.mark.parametrize(("method", "order"), [("euler", 1), ("midpoint", 2), ("heun", 2)])
+def test_methods_converge_in_their_order(method, order):
+    """Half the step divides the error of dx/dt = x cos(4 t) by 2 to the order; the exact end is x_0 exp(sin(4) / 4)."""
+    x_0 = torch.ones(1, 1, 1, dtype=torch.float64)
+    exact = torch.exp(torch.sin(torch.tensor(4.0, dtype=torch.float64)) / 4)
+    errors = []
+    for steps in (128, 256, 512):
+        # a grid of halves and sums of halves is exact in float32, so that the times add no error of their own
+        end = solve(lambda x, t: x * torch.cos(4.0 * t.double())[:, None, None], x_0, time_grid(steps), method)
+        errors.append(abs(float(end - exact)))
+    measured = [float(torch.log2(torch.tensor(a / b))) for a, b in zip(errors[:-1], errors[1:], strict=True)]
+    assert measured == pytest.approx([order, order], abs=0.15)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_network_is_called_as_often_and_at_the_times_that_are_told(schedule, method):
+    called = []
+    grid = Sampling(schedule, method).grid(5)
+    solve(lambda x, t: called.append(float(t[0])) or x, torch.zeros(1, 2, 3), grid, method)
+    assert len(called) == evaluations(5, method) == (5 if method == "euler" else 10)
+    assert called == evaluation_times(grid, method).tolist()
+    assert grid[0] == 0.0 and float(grid[-1]) == pytest.approx(1.0, abs=1e-6) and (grid.diff() > 0).all()
+
+
+def test_epss_is_the_published_table():
+    """Fast F5-TTS (arXiv 2505.19931), in 32nds; that of 10 steps follows from the rule alone."""
+    published = {
+        5: [0, 2, 4, 8, 16, 32],
+        6: [0, 2, 4, 6, 8, 16, 32],
+        7: [0, 2, 4, 6, 8, 16, 24, 32],
+        10: [0, 2, 4, 6, 8, 12, 16, 20, 24, 28, 32],
+    }
+    for steps, points in published.items():
+        assert (32 * epss_grid(steps)).tolist() == points
+    assert (32 * epss_grid(3)).tolist() == [0, 8, 16, 32] and (32 * epss_grid(1)).tolist() == [0, 32]
+    assert (32 * epss_grid(8)).tolist() == [0, 2, 4, 6, 8, 12, 16, 24, 32]
+    for steps in (1, 2, 4, 9, 11, 16, 64):
+        grid = epss_grid(steps)
+        assert len(grid) == steps + 1 and (grid.diff() > 0).all() and grid[-1] == 1.0
+
+
 def test_loss_ignores_padding():
     velocity, x_0, x_1 = torch.randn(2, 6, 3), torch.randn(2, 6, 3), torch.randn(2, 6, 3)
     mask = torch.tensor([[True] * 6, [True] * 2 + [False] * 4])
@@ -92,6 +147,10 @@ def test_times_lie_inside_and_follow_the_generator():
     [
         lambda: time_grid(0),
         lambda: time_grid(4, 2.0),
+        lambda: epss_grid(0),
+        lambda: evaluations(4, "rk9"),
+        lambda: Sampling("linear"),
+        lambda: Sampling("sway", "rk9"),
         lambda: solve(lambda x, t: x, torch.zeros(1, 1, 1), time_grid(1), "rk9"),
     ],
 )

@@ -14,7 +14,7 @@ LONGEST_FILE = 350  # lines
 
 # docs/design.md, section 3, from the bottom up. A room may import rooms of lower layers and itself.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("audio", "text"),
+    ("audio", "text", "durable"),
     ("kernels", "provenance"),
     ("layers",),
     ("content", "prosody", "emotion", "speaker", "acoustic.flow", "vocoder"),
@@ -23,7 +23,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("request",),
     ("speech", "resolve"),
     ("plan",),
-    ("conversion",),
+    ("conversion", "batched"),
+    ("acceleration",),
     ("pipeline", "training", "simulation"),
     ("loop", "batch"),
     ("evaluation",),
@@ -36,7 +37,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 ONE_ROOM = {
     "pitch": "audio", "recordings": "audio", "recognition": "judges", "plotting_heard": "plotting",
     "prosody_edit": "timing", "word_times": "timing", "intonation": "timing",
-    "telling": "plan", "plotting_conversion": "plotting",
+    "telling": "plan", "steps": "plan", "prosody_flow": "prosody", "plotting_conversion": "plotting",
 }  # fmt: skip
 
 # library -> where it may be imported (paths from the root)
@@ -71,7 +72,9 @@ def room_of(module: str) -> str | None:
     if parts[1] == "acoustic":
         return (
             "acoustic.model"
-            if parts[2:3] and parts[2] in ("model", "objective", "condition", "blend")
+            if parts[2:3]
+            and parts[2]
+            in ("model", "objective", "condition", "blend", "stacked", "sampler", "captured", "student", "distillation")
             else "acoustic.flow"
         )
     return ONE_ROOM.get(parts[1], parts[1])

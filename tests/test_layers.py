@@ -7,10 +7,13 @@ from emotts.layers import (
     HEAD_DIM,
     Attention,
     BlockStack,
+    ConvNeXtBlock,
     expand_tokens,
     frame_to_token,
+    hiding,
     lengths_to_mask,
     mean_over,
+    part_of,
     rotary_tables,
     rotate,
 )
@@ -74,6 +77,57 @@ def test_attention_equals_the_plain_formula():
     expected = attention.out((scores.softmax(-1) @ v).permute(0, 2, 1, 3).reshape(1, 5, -1))
     # The rotation runs in float32, hence 1e-5 in float64 arithmetic.
     torch.testing.assert_close(attention(x, mask), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_parts_of_a_layer_add_up_to_it():
+    layer, x = torch.nn.Linear(9, 5), torch.randn(2, 3, 9)
+    some, rest = [slice(1, 3), slice(6, 7)], [slice(0, 1), slice(3, 6), slice(7, None)]
+    taken = lambda columns: torch.cat([x[..., c] for c in columns], dim=-1)  # noqa: E731
+    both = part_of(layer, some, bias=True)(taken(some)) + part_of(layer, rest, bias=False)(taken(rest))
+    torch.testing.assert_close(both, layer(x), atol=1e-6, rtol=1e-5)
+
+
+def test_a_layer_in_the_place_of_a_linear_one_brings_its_own_parts():
+    class Other(torch.nn.Module):
+        def part_of(self, columns, bias):
+            return lambda x: (columns, bias)
+
+    assert part_of(Other(), [slice(2)], True)(None) == ([slice(2)], True)
+    with pytest.raises(TypeError, match="method part_of.*ReLU has none"):
+        part_of(torch.nn.ReLU(), [slice(2)], True)
+
+
+def test_a_mask_is_left_out_only_where_it_hides_nothing_and_can_be_looked_at():
+    full, some = torch.ones(2, 3, dtype=torch.bool), torch.tensor([[True, True], [True, False]])
+    assert hiding(full) is None and hiding(some) is some
+    meta = torch.ones(2, 3, dtype=torch.bool, device="meta")  # looking into it would raise
+    assert hiding(meta) is meta
+
+
+@pytest.mark.parametrize("layout", ["cac", "cc"])
+@pytest.mark.parametrize("rows", [1, 7])
+def test_split_modulations_give_what_the_joined_condition_gives(layout, rows):
+    torch.manual_seed(0)
+    stack = BlockStack(layout, HEAD_DIM, 10).eval()
+    for parameter in stack.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    x, staying, moving = torch.randn(2, 7, HEAD_DIM), torch.randn(2, rows, 6), torch.randn(3, 4)
+    mask = lengths_to_mask(torch.tensor([7, 4]))
+    with torch.no_grad():
+        split = stack.split_modulations(staying, moving)
+        for call in range(3):
+            joined = torch.cat([staying, moving[call].expand(2, rows, -1)], dim=-1)
+            got = stack.run(x, mask, split.at(call), stack.rope(7, x.device))
+            torch.testing.assert_close(got, stack(x, mask, joined), atol=1e-5, rtol=1e-5)
+
+
+def test_convolution_without_gradients_is_that_of_training():
+    torch.manual_seed(0)
+    block = ConvNeXtBlock(24, 4).eval()
+    x, modulation = torch.randn(2, 11, 24), [torch.randn(2, 1, 48)]
+    with torch.no_grad():
+        fast = block(x, None, modulation, None)
+    torch.testing.assert_close(fast, block(x, None, modulation, None).detach(), atol=1e-5, rtol=1e-5)
 
 
 def test_bad_layouts_are_refused():

@@ -53,6 +53,7 @@ def test_every_option_has_an_effect(tts: EmoTTS) -> None:
     plain = tts.synthesize("It is very late.", seed=3)
     options = [
         {"speed": 0.7}, {"pitch": 4.0}, {"steps": 1}, {"prosody_steps": 0}, {"temperature": 0.1}, {"prosody_temperature": 0.1},
+        {"schedule": "sway"}, {"schedule": "epss"}, {"solver": "midpoint"}, {"solver": "heun"},
         {"voice": tts.voices[-1].name},
         {"emotion": "angry"}, {"arousal": 0.9}, {"emotion": "angry", "guidance": 2.0},
     ]  # fmt: skip
@@ -67,6 +68,7 @@ def test_every_option_has_an_effect(tts: EmoTTS) -> None:
     [
         {"speed": 0.0}, {"speed": float("nan")}, {"pitch": 99.0}, {"steps": -1}, {"steps": 2.5}, {"guidance": 9.0}, {"seed": -1},
         {"seed": True}, {"temperature": 3.0}, {"prosody_temperature": -0.1},
+        {"schedule": "linear"}, {"solver": "rk4"}, {"schedule": "sway", "steps": 0, "prosody_steps": 0},
         {"voice": "nobody"}, {"emotion": "hapy"}, {"arousal": 1.2}, {"valence": float("nan")},
     ],
 )  # fmt: skip

@@ -326,7 +326,7 @@ def test_clips_that_cannot_be_used_say_why(tmp_path: Path) -> None:
     put(tmp_path / "b.m4a", b"\x00\x00\x00\x18ftypM4A ")
     for change, settings, message in (
         ({"text": None}, Settings(), "has no text"),
-        ({"text": "Ja.", "language": "de"}, Settings(), "is in de; set settings.phonemizer=espeak"),
+        ({"text": "Ja.", "language": "de"}, Settings(phonemizer="gruut"), r"is in de.*emotts\[espeak\]"),
         ({"text": "你好"}, Settings(), "cannot be spoken"),
         ({"text": "..."}, Settings(), "has a text without a word"),
         (

@@ -117,7 +117,17 @@ def shipped() -> EmoTTS:
     return EmoTTS.from_pretrained()
 
 
-SIGNAL = ("speed", "pitch", "steps", "prosody_steps", "seed", "temperature", "prosody_temperature")
+SIGNAL = (
+    "speed",
+    "pitch",
+    "steps",
+    "prosody_steps",
+    "seed",
+    "temperature",
+    "prosody_temperature",
+    "schedule",
+    "solver",
+)
 
 
 def test_the_shipped_model_obeys_the_knobs_that_need_no_judge(shipped: EmoTTS) -> None:

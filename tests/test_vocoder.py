@@ -3,21 +3,23 @@
 import importlib.util
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from emotts.audio import SPEC, LogMel, save_audio
+from emotts.audio import SPEC, LogMel, mel_filterbank, save_audio
 from emotts.data.manifest import ManifestRow, write_manifest
-from emotts.vocoder.baseline import BaselineVocoder, interpolation_matrix, minimum_phase_matrix
+from emotts.vocoder.baseline import BaselineVocoder, band_centres, interpolation_matrix, minimum_phase_matrix
 from emotts.vocoder.excitation import SourceState, SourceSTFT, advance_phase, pulse_train, white_noise
 from emotts.vocoder.generator import HarmonicNoiseGenerator, VocoderStream
 from emotts.vocoder.losses import SpectralEnergyDistance, copy_synthesis_measures, energy_distance, periodicity
 
 HOP = SPEC.hop_length
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "recipes"))  # where the recipe finds its neighbours
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -99,6 +101,76 @@ def test_source_spectra_equal_torch_stft_inside() -> None:
     torch.testing.assert_close(spectra.noise[:, 2:38], reference[:, 2:38], atol=2e-4, rtol=1e-4)  # float32 sums of 1024
     assert torch.all((spectra.voicing >= 0) & (spectra.voicing <= 1 + 1e-6))
     assert spectra.voicing[0, 20] > 0.999 and spectra.voicing[0, 2] == 0
+
+
+def test_noise_is_the_hash_of_its_place() -> None:
+    def mix(x: int) -> int:  # lowbias32
+        x = (x ^ x >> 16) * 0x7FEB352D & 0xFFFFFFFF
+        x = (x ^ x >> 15) * 0x846CA68B & 0xFFFFFFFF
+        return x ^ x >> 16
+
+    for seed, first in ((0, 0), (2**31 - 1, -700), (12_345, 2**31 - 50), (7, 2**33)):
+        ours = white_noise(torch.tensor([seed]), first, 100)[0].double()
+        bits = [mix((first + n & 0xFFFFFFFF) ^ mix(seed + 1 & 0xFFFFFFFF)) for n in range(100)]
+        wanted = (torch.tensor(bits, dtype=torch.float64) / 2**31 - 1.0) * math.sqrt(3.0)
+        torch.testing.assert_close(ours, wanted, atol=2e-7, rtol=0)  # one rounding to float32
+
+
+def test_rendering_equals_the_formulas_written_plainly() -> None:
+    """The quick forms (tables of voicing, powers without roots, products for the gains) against one step at a time, in float64."""
+    vocoder, (mel, f0) = perturbed(), inputs()
+    f0[:, 30:34] = 0.0
+    state = SourceState(torch.tensor([3]), torch.tensor([0.25], dtype=torch.float64))
+    with torch.no_grad():
+        correction = vocoder.predict_correction(mel, f0)
+        ours = vocoder.render(correction, mel, f0, state)
+        sources = vocoder.source(f0, state)
+    to_bins, filters = interpolation_matrix().double(), mel_filterbank(SPEC).double()
+    window = torch.hann_window(SPEC.n_fft, dtype=torch.float64)
+    padded = torch.nn.functional.pad((f0 > 0).double(), (2, 2))
+    blocks, weight = 0.5 * (padded[:, :-1] + padded[:, 1:]), window.square().view(4, -1).sum(dim=1)
+    voicing = sum(weight[k] * blocks[:, k : k + 60] for k in range(4)) / weight.sum()
+    torch.testing.assert_close(sources.voicing.double(), voicing, atol=1e-6, rtol=0)
+    pulses, noises, target = sources.pulses.to(torch.complex128), sources.noise.to(torch.complex128), mel.double().exp()
+    centres = band_centres().double()
+    share = torch.sigmoid((centres - 4_000.0) / 1_000.0).clamp_min(1e-3)
+    smoothing = torch.exp(-0.5 * ((centres[:, None] - centres) / 100.0).square())
+    harmonic, noise = 0.5 * torch.log(1 - share), 0.5 * torch.log(1 - (voicing[..., None] * (1 - share)))
+    gain, level = torch.zeros_like(target), math.sqrt(math.pi / 4 * window.square().sum())
+    for _ in range(2):
+        power = (pulses.abs() * ((gain + harmonic) @ to_bins).exp()) ** 2
+        power = power + (level * ((gain + noise) @ to_bins).exp()) ** 2
+        gain = gain + torch.log((target @ smoothing) / (power.sqrt() @ filters @ smoothing))
+    h, n = (
+        own + gain + part for own, part in zip((harmonic, noise), correction.double().chunk(2, dim=-1), strict=True)
+    )
+    phase = h @ minimum_phase_matrix(interpolation_matrix()).double()
+    spectrum = torch.polar((h @ to_bins).exp(), phase) * pulses + (n @ to_bins).exp() * noises
+    whole = torch.zeros(63 * HOP, dtype=torch.float64)
+    for t, frame in enumerate(torch.fft.irfft(spectrum[0]) * window / 1.5):
+        whole[t * HOP : t * HOP + SPEC.n_fft] += frame
+    plain = whole[2 * HOP : 62 * HOP]
+    assert plain.abs().max() > 0.1
+    torch.testing.assert_close(ours[0].double(), plain, atol=1e-5, rtol=0)  # float32 against float64
+
+
+def test_rendering_makes_few_passes_over_the_spectra() -> None:
+    """What takes time is work on [T, bins]; one more pass should be a decision. No clock is asked, so no noise can fail this."""
+    from torch.profiler import ProfilerActivity, profile
+
+    vocoder, (mel, f0) = perturbed(), inputs()
+    state = SourceState(torch.tensor([3]), torch.tensor([0.25], dtype=torch.float64))
+    with torch.inference_mode():
+        correction = vocoder.predict_correction(mel, f0)
+        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as found:
+            vocoder.render(correction, mel, f0, state)
+    calls = [event for event in found.events() if event.name in ("aten::mm", "aten::exp", "aten::cos", "aten::sin")]
+    assert sum(event.name == "aten::mm" for event in calls) == 7  # 4 to bins or phase, 2 back to bands, 1 smoothing
+    large = [event for event in calls if event.name != "aten::mm" and event.input_shapes[0][-1] == SPEC.n_fft // 2 + 1]
+    assert sorted(event.name for event in large) == ["aten::cos", *["aten::exp"] * 3, "aten::sin"]
+    assert not {"aten::polar", "aten::hypot", "aten::abs"} & {
+        event.name for event in found.events() if event.input_shapes and event.input_shapes[0][-1:] == [513]
+    }  # each takes as long as ten products
 
 
 def test_minimum_phase_equals_the_phase_of_a_minimum_phase_filter() -> None:
