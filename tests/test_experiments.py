@@ -31,6 +31,7 @@ SENTENCES = {  # the number in ESD's files says the split: to 20 validation, to 
 TINY = {
     "train_acoustic": ["acoustic=tiny", "max_frames=2000", "judge_every=1"],
     "train_vocoder": ["vocoder=tiny", "batch_size=2", "crop_frames=32", "resolutions=[256,512]", "n_valid=1"],
+    "distill_sampler": ["max_frames=2000"],
     "train_recognizer": ["recognizer=tiny", "max_frames=4000", "n_references=1"],
 }
 VOICES = {"a": "heart", "b": "ada", "c": "pip", "d": "leo"}  # of the miniature, as the simulated corpus names its own
@@ -184,13 +185,18 @@ def test_the_bundled_model_from_its_corpus_to_a_bundle(workplace: Path, monkeypa
         object.__setattr__(row, "voice", VOICES[row.voice])
     write_manifest("runs/corpus/manifest.jsonl", rows)
     monkeypatch.setitem(TINY, "train_recognizer", [*TINY["train_recognizer"], "is_simulated=false"])
-    skipped = ("simulate_corpus", "train_judge", "calibrate_level", "calibrate_intensity", "bundle")
+    skipped = ("simulate_corpus", "train_judge", "calibrate_level", "calibrate_intensity", "bundle", "distill_sampler")
     done = run("simulated_cpu", monkeypatch, skipped)
     assert all(exported(asked)["licence"] == "Apache-2.0" for asked in done.values())
     perform("bundle", ["output=runs/bundle", "voice_classes=[]"], monkeypatch, 1)
+    for recipe, *given in commands("simulated_cpu"):
+        if recipe == "distill_sampler":
+            assert exported(perform(recipe, given, monkeypatch, 1))["licence"] == "Apache-2.0"
+    student = "student_folder=runs/student/export"
+    perform("bundle", ["output=runs/bundle", "voice_classes=[]", student], monkeypatch, 1)
     tts = EmoTTS.from_pretrained("runs/bundle")
     assert {voice.name for voice in tts.voices} == set(VOICES.values()) and tts.metadata["licence"] == "Apache-2.0"
-    assert np.isfinite(tts.synthesize("Hello.", seed=1).waveform).all()
+    assert tts.student is not None and np.isfinite(tts.synthesize("Hello.", seed=1).waveform).all()
 
 
 @pytest.mark.parametrize(

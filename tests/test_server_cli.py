@@ -20,6 +20,8 @@ from emotts.server.limits import Limits
 from emotts.server.memory import CACHES, bound_caches
 
 ROOT = Path(__file__).parent.parent
+# a shell's background job ignores an interrupt
+HEED = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
 DOCS = (ROOT / "docs/server.md").read_text(encoding="utf-8")
 
 
@@ -112,7 +114,7 @@ def served(tiny_checkpoint: Path) -> Iterator[tuple[str, str, Any]]:
         [
             sys.executable,
             "-c",
-            "import sys; from emotts.cli import main; sys.exit(main())",
+            f"{HEED}; from emotts.cli import main; sys.exit(main())",
             "serve",
             "--host",
             "0.0.0.0",

@@ -153,7 +153,16 @@ def run_command(monkeypatch: pytest.MonkeyPatch, tts: EchoTTS, **options: Any) -
     monkeypatch.setattr(listen, "load_listener", lambda found: echo_listener(list(found)))
     monkeypatch.setattr(EmoTTS, "from_pretrained", classmethod(lambda *_: tts))
     names = ",".join(options.pop("names", ("arousal", "valence", "speed")))
-    settings = {"checkpoint": None, "device": "cpu", "seed": 1, "quick": True, "json": False, "knobs": names, **options}
+    settings = {
+        "checkpoint": None,
+        "device": "cpu",
+        "backend": None,
+        "seed": 1,
+        "quick": True,
+        "json": False,
+        "knobs": names,
+        **options,
+    }
     command.verify(argparse.Namespace(**settings))
 
 

@@ -39,11 +39,6 @@ class FastLinear(nn.Linear, ABC):
     def compute(self, x: Tensor, prepared: Any, bias: Tensor | None) -> Tensor:
         """Map x [..., in] to [..., out] by prepared weights."""
 
-    def warm_up(self) -> None:
-        """Prepare the weights now, so that the first sentence does not wait for it."""
-        if self.weight.numel() >= LEAST_WEIGHTS:
-            self._prepared(((0, self.in_features),))
-
     def forward(self, x: Tensor) -> Tensor:
         """Map x [..., in] to [..., out]."""
         return self._run(x, ((0, self.in_features),), self.bias)

@@ -34,8 +34,8 @@ def load_networks(folder: Path, device: str, backend: str | None = None) -> Netw
         FileNotFoundError: no checkpoint there.
         ValueError: the checkpoint is corrupt or holds other modules, or no backend has that name.
     """
-    choice = choose_backend(backend, device)
     modules, metadata = load_checkpoint(folder, device)
+    choice = choose_backend(backend, device)
     acoustic, vocoder = modules.get("acoustic"), modules.get("vocoder")
     if not isinstance(acoustic, AcousticModel) or vocoder is None:
         raise CheckpointError(

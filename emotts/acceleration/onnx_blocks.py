@@ -34,10 +34,10 @@ class OnnxModule(nn.Module, ABC):
 
     @classmethod
     def of(cls, module: nn.Module) -> Self:
-        """Return a module that owns the layers of `module`, ready to run."""
+        """Return a module that owns the layers of `module`; its graph is written when it is first asked."""
         made = cls.__new__(cls)
         made.__dict__.update(module.__dict__)
-        made.load_session()
+        made._session, made._weights, made._state = None, [], []
         return made
 
     @abstractmethod

@@ -46,7 +46,6 @@ def _exchange_linears(module: nn.Module, kind: type[FastLinear], made: dict[int,
             continue
         if id(child) not in made:  # one that stands at two places stays one
             made[id(child)] = kind.of(child)
-            made[id(child)].warm_up()
         setattr(module, name, made[id(child)])
 
 

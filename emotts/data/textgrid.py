@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LARGEST_FILE = 10_000_000  # bytes
@@ -66,7 +66,8 @@ def format_textgrid(tiers: Mapping[str, Sequence[Interval]], end_s: float) -> st
 def _filled(name: str, intervals: Sequence[Interval], end_s: float) -> list[Interval]:
     filled: list[Interval] = []
     border_s = 0.0
-    for each in [*intervals, Interval(end_s, end_s, "")]:
+    for given in [*intervals, Interval(end_s, end_s, "")]:
+        each = given
         if each.start_s < border_s - 1e-6 or each.end_s > end_s + 1e-6:
             raise ValueError(
                 f"tier {name!r}: intervals must follow each other up to {end_s:g} s; got {each.text!r} from {each.start_s:g} "
@@ -74,6 +75,8 @@ def _filled(name: str, intervals: Sequence[Interval], end_s: float) -> list[Inte
             )
         if each.start_s > border_s + 1e-6:
             filled.append(Interval(border_s, each.start_s, ""))
+        else:
+            each = replace(each, start_s=border_s)
         if each.end_s > each.start_s:
             filled.append(each)
         border_s = each.end_s
