@@ -79,15 +79,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    run = describe_run(PACKAGES)
-    timed = speeds(arms, arguments.threads, sentences[: arguments.timed], arguments.rounds)
-    judged = qualities([arm for arm in arms if arm != "compile"], sentences[: arguments.judged])
-    facts = {
-        "run": run,
-        "timed_sentences": arguments.timed,
-        "judged_sentences": arguments.judged,
-        "rows": [{"backend": arm, **timed[arm], **judged.get(arm, {})} for arm in arms],
-    }
+    facts = earlier(arguments.output)
+    rows: dict[str, dict[str, Any]] = {row["backend"]: row for row in facts["rows"]}
+    if arguments.timed:
+        facts["timed"] = describe_run(PACKAGES) | {"sentences": arguments.timed}
+        found = speeds(arms, arguments.threads, sentences[: arguments.timed], arguments.rounds)
+        rows |= {arm: rows.get(arm, {"backend": arm}) | found[arm] for arm in arms}
+    if arguments.judged:
+        facts["judged"] = describe_run(PACKAGES) | {"sentences": arguments.judged}
+        heard = qualities([arm for arm in arms if arm != "compile"], sentences[: arguments.judged])
+        rows |= {arm: rows.get(arm, {"backend": arm}) | heard[arm] for arm in heard}
+    facts["rows"] = [rows[arm] for arm in ARMS if arm in rows]
     facts["within_bounds"] = within_bounds(facts["rows"])
     table = markdown(facts)
     print(table)
@@ -98,6 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def earlier(path: Path | None) -> dict[str, Any]:
+    """Return what an earlier run wrote: speed and quality may be measured apart, for only speed needs a quiet machine."""
+    if path is None or not path.is_file():
+        return {"timed": None, "judged": None, "rows": []}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -105,10 +115,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--backends", default=",".join(ARMS), metavar="A,B", help=f"some of {', '.join(ARMS)}")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--timed", type=int, metavar="N", help="sentences that are timed")
-    parser.add_argument(
-        "--judged", type=int, metavar="N", help="sentences that are judged; 0 leaves words and quality out"
-    )
+    parser.add_argument("--timed", type=int, metavar="N", help="sentences that are timed; 0 leaves speed as it was")
+    parser.add_argument("--judged", type=int, metavar="N", help="sentences that are judged; 0 leaves quality as it was")
     parser.add_argument("--rounds", type=int, metavar="N", help="fresh processes of each backend and number of threads")
     parser.add_argument("--output", type=Path, metavar="FILE.json")
     arguments = parser.parse_args(argv)
@@ -232,24 +240,26 @@ def within_bounds(rows: Iterable[dict[str, Any]]) -> dict[str, bool]:
 
 def markdown(facts: dict[str, Any]) -> str:
     """Return the table of all backends."""
-    threads = list(facts["rows"][0]["threads"])
+    threads = sorted({n for row in facts["rows"] for n in row.get("threads", {})})
     head = [f"RTF, {n} thread{'s' * (n != '1')} (quartiles)" for n in threads]
     names = ["backend", *head, "load s", "first sentence s", "memory MB", "mel error", "WER %", "DNSMOS"]
     names += ["DNSMOS against plain, same readings", "no loss"]
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for row in facts["rows"]:
-        times = [row["threads"][n] for n in threads]
+        times = [row["threads"][n] for n in threads] if "threads" in row else []
         rtf = [f"{t['rtf']:.4f} ({t['rtf_quartiles'][0]:.4f}-{t['rtf_quartiles'][1]:.4f})" for t in times]
-        last = times[-1]
-        cost = [f"{last['load_s']:.2f}", f"{last['first_s']:.2f}", f"{last['memory_mb']:.0f}"]
+        cost = [f"{t['load_s']:.2f} | {t['first_s']:.2f} | {t['memory_mb']:.0f}" for t in times[-1:]]
         told = [""] * 5
         if "dnsmos" in row:
             verdict = {True: "yes", False: "**no**"}[facts["within_bounds"][row["backend"]]]
             change = "{:+.3f} ({:+.3f} to {:+.3f})".format(*row["dnsmos_change_same_reading"])
             words, quality = f"{row['wer_percent'][0]:.2f}", f"{row['dnsmos'][0]:.3f}"
             told = [f"{row['mel_error_nepers']:.4f}", words, quality, change, verdict]
-        lines.append(f"| {' | '.join([row['backend'], *rtf, *cost, *told])} |")
-    return "\n".join([*lines, "", machine_line(facts["run"])]) + "\n"
+        timed = [*rtf, *cost] if times else ["-"] * (len(threads) + 3)
+        lines.append(f"| {' | '.join([row['backend'], *timed, *told])} |")
+    runs = [(part, facts[part]) for part in ("timed", "judged") if facts[part]]
+    lines += [f"\n{part}: {run['sentences']} sentences; {machine_line(run)}" for part, run in runs]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ class Options(TypedDict, total=False):
         schedule: where the steps lie: "uniform", "sway" or "epss", which put more of them near noise.
         solver: how they are taken: "euler", or "midpoint" or "heun", which call the network twice a step and err less.
         sampler: who takes them: "flow", the flows themselves; "student", their student of 1 to 4 steps, which knows guidance on the
-            emotion; None takes the student wherever there is one that was taught what is asked.
+            emotion too; None takes the student wherever there is one that does what is asked as well.
         temperature: of the mel flow's noise; None takes the checkpoint's.
         prosody_temperature: of the reading's noise: how far readings differ; 0 is always the same one.
         language: of the text, one that the checkpoint knows; None takes its first, which is en-us for the bundled one.

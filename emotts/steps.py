@@ -37,8 +37,8 @@ def choose_sampler(request: Request, asked: str, given: Collection[str], flow: S
 
     Args:
         request: checked; its numbers of steps count where `given` names them.
-        asked: one of SAMPLERS; "auto" takes the student wherever it was taught what is asked, for each flow that asks for no
-            more steps than it takes.
+        asked: one of SAMPLERS; "auto" takes the student wherever it does as well, for each flow that asks for no more steps than
+            it takes: not for guidance, which it knows and does only if it is asked for by name.
         given: the options that were given.
         flow: steps of the flows where none are asked. student: of the student; None where the checkpoint has none.
 
@@ -52,7 +52,10 @@ def choose_sampler(request: Request, asked: str, given: Collection[str], flow: S
     many = [f"it takes at most {MAX_STEPS} {name}, and {n} are asked" for name, n in counts.items() if n > MAX_STEPS]
     if asked == "student" and (reason := reason or "".join(many[:1])):
         raise ValueError(f"the student cannot sample this: {reason}. Leave sampler out, or take sampler=flow.")
-    found = flow if student is None or reason or asked == "flow" else student
+    guided = (
+        asked == "auto" and request.guidance != 1.0
+    )  # it learnt that less well; benchmarks/student.py says by how much
+    found = flow if student is None or reason or guided or asked == "flow" else student
     return replace(
         request,
         sampler="flow" if found is flow else "student",

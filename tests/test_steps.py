@@ -24,8 +24,8 @@ def choose(request: Request = PLAIN, asked: str = "auto", given: tuple[str, ...]
 def test_the_student_is_taken_with_its_own_steps() -> None:
     found = choose()
     assert (found.sampler, found.steps, found.prosody_steps) == ("student", STUDENT.mel, STUDENT.prosody)
-    guided = choose(replace(PLAIN, guidance=2.5))
-    assert guided.sampler == "student"
+    guided = replace(PLAIN, guidance=2.5)
+    assert choose(guided).sampler == "flow" and choose(guided, "student").sampler == "student"
     asked = choose(given=("steps",))
     assert (asked.sampler, asked.steps, asked.prosody_steps) == ("student", 3, STUDENT.prosody)
 

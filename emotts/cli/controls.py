@@ -51,7 +51,7 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument(
         "--sampler",
         metavar="WHO",
-        help="flow, or its student of 1 to 4 steps; default: the student where it was taught what is asked",
+        help="flow, or its student of 1 to 4 steps; default: the student where it does as well",
     )
     sampling.add_argument("--schedule", metavar="HOW", help="where the steps lie: uniform (default), sway or epss")
     sampling.add_argument("--solver", metavar="HOW", help="how they are taken: euler (default), midpoint or heun")
