@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,9 @@ from emotts.provenance import Provenance
 from emotts.request import Options, Request
 from emotts.speech import Chunk, Result, join
 from emotts.steps import flow_options
+
+if TYPE_CHECKING:
+    from emotts.acceleration import Choice
 
 MAX_FRAMES = 24_000  # of one pass, padding included
 MAX_ROWS = 32
@@ -67,6 +70,7 @@ class BatchedSpeech(ABC):
     vocoder: nn.Module
     student: FlowStudent | None
     device: torch.device
+    backend: "Choice"
 
     @property
     def gains_by_batches(self) -> bool:
@@ -119,7 +123,8 @@ class BatchedSpeech(ABC):
         Returns:
             For each text its result, as `synthesize` gives it with the same seed, or the error that `synthesize` would raise.
             Time, `rtf`, is that of the whole, shared by duration. A request that cannot be joined with others, such as one with
-            classifier guidance, a time line in seconds or a voice from a recording, is spoken alone.
+            classifier guidance, a time line in seconds or a voice from a recording, is spoken alone; so is every one where a
+            backend rounds, for there the others would change it.
 
         Raises:
             ValueError: `each` is not as long as `texts`, or max_frames is below 1.
@@ -157,7 +162,8 @@ class _Run:
             request = self.tts.request(**options)
             chunks: dict[int, Chunk] = {}
             jobs = []
-            if request.classifier or request.classifier_away or (request.timeline and request.timeline.kind == "t"):
+            follows_time = request.timeline is not None and request.timeline.kind == "t"
+            if request.classifier or request.classifier_away or follows_time or self.tts.backend.told:
                 chunks = dict(enumerate(self.tts.speak(text, request)))
             else:
                 for number, part in enumerate(self.tts.plan(text, request)):

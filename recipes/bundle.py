@@ -80,6 +80,7 @@ def main(config: DictConfig) -> None:
         "default_voice": config.default_voice,
         "default_steps": config.default_steps,
         "student_steps": config.student_steps,
+        "student_prosody_steps": config.student_prosody_steps,
         "default_temperature": config.default_temperature,
         "default_prosody_temperature": config.default_prosody_temperature,
         "voices": [known.get(name, {"name": name}) for name in modules["acoustic"][1].voices.names],

@@ -77,6 +77,7 @@ def main(config: DictConfig) -> float:
     teacher = read_teacher(folder)
     OmegaConf.update(config, "voices", teacher.voices.names)
     corpus, valid = load(config)
+    corpus.n_marks = valid.n_marks = teacher.text_encoder.n_stresses
     languages = list(teacher.text_encoder.languages) or ["en-us"]
     student = build(config, folder)
     begin_as(student, teacher)

@@ -105,6 +105,8 @@ def main(config: DictConfig) -> None:
     if config.languages or n_marks > teacher.text_encoder.n_stresses:
         teacher = with_languages(configs["acoustic"], teacher, list(config.languages), readers).eval()
     check_readers(rows, names, teacher.text_encoder.read_by)
+    for corpus in corpora:
+        corpus.n_marks = teacher.text_encoder.n_stresses
     train, valid = (Lessons(corpus, languages, config.max_frames, config.seed) for corpus in corpora)
     model = with_voices(configs["acoustic"], teacher, corpora[0], train(0))
     old_voices = [i for i in range(len(teacher.voices.names)) if i not in voices_of(corpora[0])]

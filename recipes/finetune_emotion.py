@@ -48,6 +48,7 @@ def learn_emotion(config: DictConfig, model: AcousticModel, metadata: Mapping[st
             f"{', '.join(unknown) or 'none'}. Add the voice first: mode=lora, then checkpoint=<its export>."
         )
     corpus = Corpus(config.corpus, "train", model.voices.names)
+    corpus.n_marks = model.text_encoder.n_stresses
     lessons = Lessons(corpus, model.text_encoder.languages, config.max_frames, config.seed)
     model = model.eval().requires_grad_(False)  # in eval mode nothing but the place moves
     place = nn.Parameter(torch.zeros(K + 3))

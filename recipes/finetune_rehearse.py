@@ -87,7 +87,7 @@ def reading_of(
 ) -> Utterance:
     """Return a reading of a sentence by a voice, in a feeling drawn at random."""
     generator = torch.Generator().manual_seed(number)
-    phonemes, stresses = (torch.tensor([ids]) for ids in encode(tokens))
+    phonemes, stresses = (torch.tensor([ids]) for ids in encode(tokens, teacher.text_encoder.n_stresses))
     _, labels, avd = request_of(phonemes.shape, [voice], generator)
     known = torch.ones_like(phonemes, dtype=torch.bool)
     emotion = EmotionInput(labels, known, avd, known[..., None].expand_as(avd))

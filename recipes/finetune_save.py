@@ -78,7 +78,7 @@ def new_metadata(
     names = sorted({row.voice for row in rows})
     told = {card["name"]: card for card in metadata.get("voices", [])}
     # a student is of the flows that it learnt from, and these stay in mode=voice alone
-    gone = () if config.mode == "voice" else ("student", "student_steps")
+    gone = () if config.mode == "voice" else ("student", "student_steps", "student_prosody_steps")
     training = {name: made for name, made in (metadata.get("training") or {}).items() if name not in gone}
     own = facts_of(config, rows)
     claims = {key: metadata[key] for key in CLAIMS if key in metadata}

@@ -24,11 +24,21 @@ def licences_of(metadata: Mapping[str, Any]) -> list[str]:
     own = metadata.get("licences")
     found = set(own) if isinstance(own, list) else set()
     parts = metadata.get("training")
-    for facts in parts.values() if isinstance(parts, dict) else ():
+    told = list(parts.values()) if isinstance(parts, dict) else []
+    for facts in (*told, metadata.get("base")):
         found |= set(licences_of(facts)) if isinstance(facts, dict) else set()
-    if not found - {NOT_RECORDED}:
-        found = {str(metadata.get("licence") or NOT_RECORDED)}
-    return sorted(found)
+    stated = metadata.get("licence")
+    if stated and stated != NOT_RECORDED:  # of the whole; it stands for parts that record none
+        found = (found - {NOT_RECORDED}) | set(str(stated).split("; "))
+    return sorted(found or {NOT_RECORDED})
+
+
+def sounds_open(licence: str) -> bool:
+    """Say whether a name is that of a licence under which anybody may use weights for anything."""
+    words = licence.lower().replace(" ", "-")
+    return words.startswith(("apache", "mit", "bsd", "cc0", "cc-by", "public")) and not {"nc", "nd"} & {
+        *words.split("-")
+    }
 
 
 def check_licence(licence: str, trained: Mapping[str, Mapping[str, Any]]) -> None:
@@ -40,9 +50,11 @@ def check_licence(licence: str, trained: Mapping[str, Mapping[str, Any]]) -> Non
     Raises:
         ValueError: a part learnt from data whose licence is none of OPEN, and that is not the one asked for.
     """
+    known = [name.lower() for name in OPEN]
     for part, facts in trained.items():
         for one in licences_of(facts):
-            if licence in OPEN and one not in (*OPEN, NOT_RECORDED):
+            is_open = one == NOT_RECORDED or one.lower() in known
+            if sounds_open(licence) and not is_open and one.lower() not in licence.lower().split("; "):
                 raise ValueError(
                     f"licence of the bundle is {licence}, but {part} learnt from data under {one!r}; "
                     "leave licence= out to take that of the data, and say what else is not as in the configuration."

@@ -197,6 +197,7 @@ def main(config: DictConfig) -> float:
         OmegaConf.update(config, "acoustic.text_encoder.read_by", readers, force_add=True)
     (Path(config.output) / "samples").mkdir(parents=True, exist_ok=True)
     model = build(config, corpus.voices, languages)
+    corpus.n_marks = valid.n_marks = model.text_encoder.n_stresses
     set_statistics(model, corpus)
     told = {"utterances": len(corpus), "hours": round(sum(r.n_frames for r in corpus.rows) / 93.75 / 3600, 2)}
     told |= {"left_out": corpus.left_out, "languages": languages}

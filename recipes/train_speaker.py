@@ -168,6 +168,8 @@ def main(config: DictConfig) -> None:
     acoustic.eval().requires_grad_(False)
     source = VoiceSource(config, "train", acoustic.voices.names)
     valid = VoiceSource(config, config.valid_split, acoustic.voices.names)
+    for corpus in (*source.corpora, *valid.corpora):
+        corpus.n_marks = acoustic.text_encoder.n_stresses
     torch.manual_seed(config.seed)
     model = hydra.utils.instantiate(config.reference_voice)
     hours = round(sum(source.lengths) / 93.75 / 3600, 2)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from emotts.acceleration import Choice, accelerate, choose_backend, swap
+from emotts.acceleration import Choice, accelerate, choice, choose_backend, onnx_blocks, warn
 from emotts.acceleration.bf16 import Bf16Linear
 from emotts.acceleration.fast_linear import FastLinear
 from emotts.acceleration.int8 import Int8Linear
@@ -181,7 +181,7 @@ def test_a_wrong_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_cannot_run_is_warned_of_once_and_plain_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: NO_VNNI)
-    monkeypatch.setattr(swap, "_warned", set())
+    monkeypatch.setattr(warn, "_warned", set())
     network = nn.Sequential(layer())
     with pytest.warns(UserWarning, match="int8 cannot run here, plain takes its place: int8 wants a processor"):
         accelerate([network], choose_backend("int8"))
@@ -256,3 +256,22 @@ def test_doctor_and_the_option_say_what_runs(
     assert "computed by onnx" in capsys.readouterr().out
     assert main(["synthesize", "Hello.", "-o", str(tmp_path / "no.wav"), "--backend", "fp8"]) == 2
     assert "backend must be one of auto, plain, bf16, int8, onnx; got 'fp8'" in capsys.readouterr().err
+
+
+def test_a_runtime_that_cannot_be_imported_or_fails_leaves_the_work_to_torch(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warn, "_warned", set())
+    tts = EmoTTS.from_pretrained(tiny_checkpoint, backend="onnx")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no kernel for this machine")
+
+    monkeypatch.setattr(onnx_blocks, "_session", fail)
+    with pytest.warns(UserWarning, match="torch does: no kernel for this machine") as told:
+        assert tts.synthesize("Hello.", seed=1).duration_s > 0.0
+    assert len([one for one in told if "no kernel" in str(one.message)]) == 1
+    monkeypatch.setattr(choice, "ONNX_PACKAGES", ("onnx", "broken_onnxruntime"))
+    monkeypatch.setattr(choice, "_is_installed", lambda name: True)
+    found = choose_backend("auto")
+    assert found.backend != "onnx" and "broken_onnxruntime is installed and cannot be imported" in found.reason

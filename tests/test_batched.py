@@ -188,3 +188,14 @@ def test_the_command_speaks_rows_together_where_that_gains(
     for name in ("1.wav", "3.wav", "4.wav", "5.wav"):
         one, other = (load_audio(tmp_path / place / name) for place in "ab")
         np.testing.assert_allclose(one, other, atol=WAVE)
+
+
+def test_where_a_backend_rounds_each_is_spoken_alone() -> None:
+    rounding = EmoTTS.from_pretrained()
+    texts = ["No.", "This one is rather longer than the other."]
+    for text, found in zip(texts, rounding.synthesize_batch(texts, seed=3), strict=True):
+        assert isinstance(found, Result)
+        alone = rounding.synthesize(text, seed=3)
+        if rounding.backend.told:
+            assert found.waveform.tobytes() == alone.waveform.tobytes()
+        assert found.durations == alone.durations

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,10 @@ def test_a_folder_is_not_overwritten_by_chance(exported: Path, tiny_checkpoint: 
     for force in (False, True):
         with pytest.raises(ValueError, match="holds other files than an export"):
             export_onnx(tiny_checkpoint, tmp_path, force=force)
+    mine = shutil.copytree(exported, tmp_path / "exported")
+    (mine / "hello.wav").write_bytes(b"mine")
+    with pytest.raises(ValueError, match="such as hello.wav"):
+        export_onnx(tiny_checkpoint, mine, force=True)
     with pytest.raises(FileNotFoundError, match="does not exist; make it"):
         export_onnx(tiny_checkpoint, tmp_path / "no" / "where")
     with pytest.raises(ValueError, match="is a file; give a folder"):

@@ -73,6 +73,13 @@ def test_a_bundle_takes_the_licence_of_its_data() -> None:
     closed = {"acoustic": {"licences": [ESD]}, "vocoder": {"licences": ["CC0-1.0"]}}
     assert bundled_licence(None, closed) == ESD
     assert bundled_licence("in-house", closed) == "in-house"
+    for name in ("CC-BY-4.0", "apache-2.0"):
+        with pytest.raises(ValueError, match="acoustic learnt from data under 'ESD"):
+            bundled_licence(name, closed)
+    parts = {"licence": "research only", "training": {"acoustic": {"licences": ["MIT"]}, "student": {"steps": 3}}}
+    assert licences_of(parts) == ["MIT", "research only"], (
+        "what is stated of the whole counts, and stands for its silent parts"
+    )
     with pytest.raises(ValueError, match="acoustic learnt from data under 'ESD"):
         bundled_licence("Apache-2.0", closed)
     with pytest.raises(ValueError, match="finetune"):

@@ -50,7 +50,7 @@ def test_a_kill_at_any_moment_of_saving_leaves_a_whole_state(tmp_path):
         assert (state["model"]["w"] == state["step"]).all()
         last = state["step"]
         assert not path.with_name(".state.pt.tmp").exists(), "what the kill left is swept away"
-    assert within > KILLS // 4, "kills fell into the middle of writing"
+    assert within >= 5, "kills fell into the middle of writing"
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "missing"])

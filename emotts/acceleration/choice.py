@@ -61,9 +61,10 @@ def choose_backend(asked: str | None = None, device: str | torch.device = "cpu")
         raise ValueError(f"{place} must be one of {', '.join(BACKENDS)}; got {wanted!r}.")
     if wanted == "plain":
         return Choice("plain", named)
-    problems = {name: _problem(name, torch.device(device)) for name in FASTEST_FIRST}
     if wanted != "auto":
-        return Choice("plain", problems[wanted], wanted) if problems[wanted] else Choice(wanted, named)
+        problem = _problem(wanted, torch.device(device))
+        return Choice("plain", problem, wanted) if problem else Choice(wanted, named)
+    problems = {name: _problem(name, torch.device(device)) for name in FASTEST_FIRST}
     told = list(dict.fromkeys(filter(None, problems.values())))
     for name in FASTEST_FIRST:
         if not problems[name]:
@@ -83,7 +84,7 @@ def _problem(backend: str, device: torch.device) -> str:
         return f"the other backends are for CPUs; this is {device.type}"
     if backend == "onnx":
         missing = [name for name in ONNX_PACKAGES if not _is_installed(name)]
-        return f"onnx wants {' and '.join(missing)}: pip install 'emotts[onnx]'" if missing else ""
+        return f"onnx wants {' and '.join(missing)}: pip install 'emotts[onnx]'" if missing else _broken_package()
     wanted = INT8_FEATURES if backend == "int8" else BF16_FEATURES
     return "" if _features(backend) else f"{backend} wants a processor with {' or '.join(wanted)}"
 
@@ -91,6 +92,16 @@ def _problem(backend: str, device: torch.device) -> str:
 def _features(backend: str) -> list[str]:
     found = torch.cpu.get_capabilities()
     return [name for name in (INT8_FEATURES if backend == "int8" else BF16_FEATURES) if found.get(name, False)]
+
+
+def _broken_package() -> str:
+    """Return what keeps the packages from being imported, or nothing."""
+    for name in ONNX_PACKAGES:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # of a package that does not fit this machine anything may come
+            return f"{name} is installed and cannot be imported ({' '.join(str(error).split())[:120]})"
+    return ""
 
 
 def _is_installed(package: str) -> bool:

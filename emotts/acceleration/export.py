@@ -62,6 +62,7 @@ def export_onnx(
         ValueError: the folder is in the way, a package is missing, or the checkpoint holds another vocoder.
     """
     _check_packages()
+    folder = folder.resolve()
     _check_folder(folder, force)
     networks = load_networks(checkpoint, "cpu", "plain")
     if not isinstance(networks.vocoder, HarmonicNoiseGenerator):
@@ -80,9 +81,12 @@ def export_onnx(
         index = _index(graphs, files, networks.acoustic, networks.metadata, manifest_sha256(checkpoint))
         shutil.copyfile(Path(__file__).with_name("speak_onnx.py"), fresh / SCRIPT)
         (fresh / INDEX).write_text(json.dumps(index, indent=1, allow_nan=False), encoding="utf-8")
+        old = sibling(folder, "replaced")
+        shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.replace(old)
         fresh.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return index
@@ -235,6 +239,16 @@ def _check_packages() -> None:
         raise ValueError(f"the export needs {', '.join(missing)}: pip install 'emotts[onnx]'.")
 
 
+def _own_files(folder: Path) -> set[str]:
+    """Return the names that an export in this folder has written; none where there is no export."""
+    try:
+        graphs = json.loads((folder / INDEX).read_text(encoding="utf-8"))["graphs"]
+        files = {str(file["file"]) for graph in graphs for file in graph["files"].values()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+    return {INDEX, SCRIPT, *files}
+
+
 def _check_folder(folder: Path, force: bool) -> None:
     if not folder.exists():
         if not folder.parent.is_dir():
@@ -242,7 +256,8 @@ def _check_folder(folder: Path, force: bool) -> None:
         return
     if not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is a file; give a folder.")
-    if any(folder.iterdir()) and not (folder / INDEX).is_file():
-        raise ValueError(f"{str(folder)!r} holds other files than an export; give a new folder.")
+    others = {path.name for path in folder.iterdir()} - _own_files(folder)
+    if others:
+        raise ValueError(f"{str(folder)!r} holds other files than an export, such as {min(others)}; give a new folder.")
     if any(folder.iterdir()) and not force:
         raise ValueError(f"{str(folder)!r} holds an export; give --force to replace it.")

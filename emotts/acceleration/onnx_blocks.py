@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from emotts.acceleration.choice import has_fast_int8
 from emotts.acceleration.onnx_graph import GraphWriter
+from emotts.acceleration.warn import warn_once
 from emotts.layers import (
     HEAD_DIM,
     AdaptiveNorm,
@@ -24,11 +25,14 @@ from emotts.layers import (
 )
 from emotts.vocoder.generator import CorrectionBlock
 
+MOST_THREADS = 8  # of a graph; every graph has its own, and the work of one is small
+
 
 class OnnxModule(nn.Module, ABC):
     """A module that keeps its weights and names and runs in ONNX Runtime where nothing but its numbers is wanted."""
 
     _session: Any
+    _is_broken: bool  # torch's form is taken from then on
     _weights: list[Tensor]
     _state: list[tuple[int, int]]
 
@@ -38,6 +42,7 @@ class OnnxModule(nn.Module, ABC):
         made = cls.__new__(cls)
         made.__dict__.update(module.__dict__)
         made._session, made._weights, made._state = None, [], []
+        made._is_broken = False
         return made
 
     @abstractmethod
@@ -54,12 +59,22 @@ class OnnxModule(nn.Module, ABC):
         """Say whether x can be computed there: float32 on a CPU, without padding or gradient."""
         if mask is not None or x.device.type != "cpu" or x.dtype != torch.float32:
             return False
-        return not (torch.is_grad_enabled() and any(t.requires_grad for t in (x, *self.parameters())))
+        if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *self.parameters())):
+            return False
+        return self._is_ready()
+
+    def _is_ready(self) -> bool:
+        """Write the graph if there is none of these weights; a graph that cannot be had is warned of once."""
+        if not self._is_broken and (self._session is None or self._state != _state_of(self._weights)):
+            try:
+                self.load_session()
+            except Exception as error:  # of a runtime that does not fit this machine anything may come
+                self._is_broken = True
+                warn_once(f"ONNX Runtime cannot compute a part of the networks, torch does: {str(error)[:200]}")
+        return not self._is_broken
 
     def compute(self, feed: dict[str, Tensor]) -> Tensor:
-        """Run the graph; it is written anew when the weights have changed."""
-        if self._session is None or self._state != _state_of(self._weights):
-            self.load_session()
+        """Run the graph."""
         arrays = {name: value.detach().contiguous().numpy() for name, value in feed.items()}
         return torch.from_numpy(self._session.run(None, arrays)[0])
 
@@ -104,7 +119,7 @@ def _session(model: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = min(MOST_THREADS, torch.get_num_threads())
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch wants the same cores in between
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

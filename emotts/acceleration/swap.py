@@ -1,19 +1,16 @@
 """Exchange the layers of loaded networks for faster ones: modules and a `Choice` come in; the same modules, changed, go out."""
 
-import warnings
-
 from torch import nn
 
 from emotts.acceleration.bf16 import Bf16Linear
 from emotts.acceleration.choice import Choice
 from emotts.acceleration.fast_linear import FastLinear
 from emotts.acceleration.int8 import Int8Linear
+from emotts.acceleration.warn import warn_once
 from emotts.layers import BlockStack
 from emotts.vocoder.generator import CorrectionBlock
 
 LINEAR: dict[str, type[FastLinear]] = {"int8": Int8Linear, "bf16": Bf16Linear}
-
-_warned: set[str] = set()
 
 
 def accelerate(modules: list[nn.Module], choice: Choice) -> None:
@@ -30,13 +27,6 @@ def accelerate(modules: list[nn.Module], choice: Choice) -> None:
             _exchange_linears(module, kind, {})
         if choice.backend == "onnx":
             _exchange_blocks(module)
-
-
-def warn_once(message: str) -> None:
-    """Warn of something once in a process, however often it is met."""
-    if message not in _warned:
-        _warned.add(message)
-        warnings.warn(message, stacklevel=3)
 
 
 def _exchange_linears(module: nn.Module, kind: type[FastLinear], made: dict[int, FastLinear]) -> None:

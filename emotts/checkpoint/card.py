@@ -19,6 +19,7 @@ NOT_RECORDED = "Of this nothing was recorded with the model:"
 MOST_METRICS, MOST_SETTINGS, MOST_CHARS = 40, 60, 400
 USE = {
     "acoustic": "Speech from text with an emotion that is asked for, in the voices below.",
+    "student": "The flows of its acoustic model in few steps.",
     "vocoder": "Mel spectrograms and F0 to a waveform.",
     "recognizer": "Emotion in recordings, to measure and to steer speech; not to judge people.",
     "speech_encoder": "Phonemes and content of recordings, to convert and to align them.",

@@ -17,7 +17,7 @@ from emotts.data.features import IN_MEMORY_GB, held_gb, load_features, taken
 from emotts.data.manifest import ManifestRow, read_manifest
 from emotts.data.trust import read_origins, trust_of
 from emotts.emotion.labels import LABEL_INDEX, LABELS
-from emotts.text.symbols import encode
+from emotts.text.symbols import N_MARKS, encode
 
 FRAME_STEP, TOKEN_STEP = 32, 8  # lengths are rounded up to these, so that few tensor shapes occur
 UNVOICED_F0_WEIGHT = 0.2
@@ -134,6 +134,7 @@ class Corpus:
         self.rows: list[ManifestRow] = []
         self.trust: list[np.ndarray] = []
         self.corpora: list[str] = []  # of each row, as origins.jsonl says, or its folder's name
+        self.n_marks = N_MARKS  # how many a model knows that learns from it
         self.left_out = {"long": 0, "without a text": 0}
         parts = []
         for each in folders:
@@ -192,7 +193,7 @@ class Corpus:
             labels[:] = raw["labels"]
         elif row.label is not None and row.label != "neutral":
             labels[:, LABEL_INDEX[row.label]] = row.intensity
-        phonemes, stresses = encode(row.phonemes)
+        phonemes, stresses = encode(row.phonemes, self.n_marks)
         return Utterance(
             np.asarray(phonemes),
             np.asarray(stresses),

@@ -86,7 +86,7 @@ class Shards:
         numbers: dict[str, int] = {}
         shard = np.empty(len(rows), np.int32)
         places = np.zeros((len(rows), len(KEYS), 2), np.int64)
-        headers: dict[str, tuple[dict[str, Any], int]] = {}
+        headers: dict[str, tuple[dict[str, Any], int, int]] = {}
         for i in sorted(range(len(rows)), key=lambda i: rows[i].features):
             name = rows[i].features
             if name not in numbers:
@@ -95,9 +95,11 @@ class Shards:
                 self.paths.append(folder / name)
                 self.layouts.append({})
             shard[i] = numbers[name]
-            header, begin = headers[name]
+            header, begin, end = headers[name]
             for k, key in enumerate(KEYS if rows[i].mixture is not None else FEATURES):
                 places[i, k] = self._place(header, begin, numbers[name], f"{rows[i].id}.{key}", key)
+            if places[i].max() > end:
+                raise ValueError(f"{folder / name} is cut short: {rows[i].id} is not in it; prepare the corpus again.")
         self._shard.append(shard)
         self._places.append(places)
 
@@ -195,8 +197,8 @@ def held_gb(features: Sequence[dict[str, np.ndarray]]) -> float:
     return 0.0 if isinstance(features, Lazy) else sum(a.nbytes for arrays in features for a in arrays.values()) / 1e9
 
 
-def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """Return the header of a safetensors file and where its data begin."""
+def _header(path: Path) -> tuple[dict[str, Any], int, int]:
+    """Return the header of a safetensors file, and where its data begin and end."""
     try:
         with path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8))
@@ -207,4 +209,4 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
             raise ValueError("no names")
     except (struct.error, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a shard of features ({error}); prepare the corpus again.") from None
-    return header, 8 + size
+    return header, 8 + size, path.stat().st_size
