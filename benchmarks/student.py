@@ -1,4 +1,4 @@
-"""Measure the student of the flows against its teacher: words, DNSMOS, the judge, and speed, with readings of their own.
+"""Measure the student of the flows against its teacher: words, DNSMOS and the judge, with readings of their own.
 
     python benchmarks/student.py               # 64 sentences, a quarter of an hour
     python benchmarks/student.py --sentences 8
@@ -10,10 +10,8 @@ stopped goes on. Results go to benchmarks/results/student.json and student.md.
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -85,30 +83,17 @@ def measure(bench: Quality, n_sentences: int) -> list[dict[str, Any]]:
                 "dnsmos": float(quality.mean()),
                 "dnsmos_change": [round(x, 3) for x in (change.value, change.low, change.high)],
                 "agreement": float(np.mean([one["agrees"] for one in heard])),
-                "rtf": median(speed(bench, asks, WAYS[name])),
             }
         )  # fmt: skip
     return rows
 
 
-def speed(bench: Quality, asks: Sequence[Ask], options: dict[str, Any]) -> list[float]:
-    """Return the real-time factors of the first sentences."""
-    factors = []
-    for ask in asks[:8]:
-        started = time.perf_counter()
-        result = bench.speak(ask, options)
-        factors.append((time.perf_counter() - started) / result.duration_s)
-    return factors
-
-
 def table(rows: list[dict[str, Any]]) -> str:
     """Return a Markdown table, and whether 2 steps of the student hold."""
-    lines = ["| sampler | WER | DNSMOS | against 16 steps | judge agrees | RTF |", "|---" * 6 + "|"]
+    lines = ["| sampler | WER | DNSMOS | against 16 steps | judge agrees |", "|---" * 5 + "|"]
     for row in rows:
         change = "{:+.3f} ({:+.3f} to {:+.3f})".format(*row["dnsmos_change"])
-        lines.append(
-            f"| {row['way']} | {row['wer']:.1f} % | {row['dnsmos']:.3f} | {change} | {row['agreement']:.0%} | {row['rtf']:.4f} |"
-        )
+        lines.append(f"| {row['way']} | {row['wer']:.1f} % | {row['dnsmos']:.3f} | {change} | {row['agreement']:.0%} |")
     by_name = {row["way"]: row for row in rows}
     student, teacher = by_name["student, 2 + 2 steps"], by_name["flows, 16 + 16 steps"]
     holds = student["dnsmos"] >= teacher["dnsmos"] - MOST_DNSMOS and student["wer"] <= teacher["wer"] + MOST_WER

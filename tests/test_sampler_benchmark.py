@@ -93,20 +93,15 @@ def test_quality_is_measured_once_for_every_way_and_counted(tmp_path: Path) -> N
 def test_the_student_is_held_to_its_teacher(loss: float, verdict: str) -> None:
     class Heard:
         system = SimpleNamespace(voices=["a", "b"])
-        spoken = 0
 
         def hear(self, ask: Any, options: dict[str, Any]) -> dict[str, Any]:
             lost = loss if options["sampler"] == "student" else 0.0
             words = {"whisper_wer_delete": 1, "whisper_wer_insert": 0, "whisper_wer_replace": 0, "whisper_wer_equal": 9}
             return {"asr": words, "dnsmos": {"dns_overall": 3.0 - lost}, "agrees": ask.label == "neutral"}
 
-        def speak(self, ask: Any, options: dict[str, Any]) -> Any:
-            self.spoken += 1
-            return SimpleNamespace(duration_s=2.0)
-
     bench = Heard()
     rows = student.measure(bench, 12)  # type: ignore[arg-type]
-    assert [row["way"] for row in rows] == list(student.WAYS) and bench.spoken == 8 * len(rows)
+    assert [row["way"] for row in rows] == list(student.WAYS)
     for row in rows:
         lost = loss if row["way"].startswith("student") else 0.0
         assert row["wer"] == pytest.approx(10.0) and row["agreement"] == pytest.approx(1 / 12)
