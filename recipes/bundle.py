@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import yaml
-from facts import commit
+from facts import check_student, commit
 from hydra.utils import get_class
 from licences import bundled_licence
 from omegaconf import DictConfig
@@ -65,6 +65,8 @@ def main(config: DictConfig) -> None:
         steps = metadata.get("training", {})
         trained[name] = steps.get(name, metadata)
         trained |= {step: facts for step, facts in steps.items() if step.startswith("finetune")}
+    if "student" in modules:
+        check_student(trained["student"], modules["acoustic"][1])
     if config.voices is not None:
         keep_voices(modules["acoustic"][1], list(config.voices))
         modules["acoustic"][0]["voices"] = list(config.voices)

@@ -12,7 +12,7 @@ from typing import Any
 import hydra
 import torch
 import yaml
-from facts import facts_of_run, facts_of_trainer
+from facts import facts_of_run, facts_of_trainer, flows_of
 from omegaconf import DictConfig, OmegaConf
 from train_acoustic import Lesson, Lessons, condition_of, load, target_of
 
@@ -62,11 +62,11 @@ def begin_as(student: FlowStudent, teacher: AcousticModel) -> None:
     adopt(student.prosody, teacher.prosody)
 
 
-def export(trainer: Trainer[Lesson], config: DictConfig) -> None:
-    """Write the averaged weights and the configuration that rebuilds them to <output>/export."""
+def export(trainer: Trainer[Lesson], config: DictConfig, flows: str) -> None:
+    """Write the averaged weights and the configuration that rebuilds them to <output>/export; `flows` names the teacher's."""
     with trainer.averaged() as student:
         metadata = facts_of_run(config, config.corpus, config.teacher) | facts_of_trainer("distill_sampler", trainer)
-        metadata |= {"teacher": manifest_sha256(Path(config.teacher))}
+        metadata |= {"teacher": manifest_sha256(Path(config.teacher)), "flows": flows}
         modules = {"student": (OmegaConf.to_container(config.student, resolve=True), student)}
         save_checkpoint(Path(config.output) / "export", modules, metadata)
 
@@ -78,6 +78,7 @@ def main(config: DictConfig) -> float:
     OmegaConf.update(config, "voices", teacher.voices.names)
     corpus, valid = load(config)
     corpus.n_marks = valid.n_marks = teacher.text_encoder.n_stresses
+    flows = flows_of(teacher)
     languages = list(teacher.text_encoder.languages) or ["en-us"]
     student = build(config, folder)
     begin_as(student, teacher)
@@ -110,7 +111,7 @@ def main(config: DictConfig) -> float:
     def on_save(trainer: Trainer[Lesson]) -> None:
         nonlocal held_out_loss
         held_out_loss = sum(validate(trainer, held_out, losses_of).values())
-        export(trainer, config)
+        export(trainer, config, flows)
 
     trainer.fit(lessons, losses_of, total, config.max_minutes, on_save, counts_of)
     return held_out_loss

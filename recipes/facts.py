@@ -1,19 +1,23 @@
 """What a recipe writes into the metadata of a checkpoint, for `emotts card`: command, commit, configuration, data."""
 
+import copy
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from licences import licence_of, licences_of
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
+from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint.load import read_manifest as read_checkpoint_manifest
 from emotts.data.manifest import ManifestRow, read_manifest
+from emotts.listeners import fingerprint
 from emotts.training import Trainer
 
 ABSOLUTE = re.compile(r"(?<![\w./~-])[/~][^\s,\]\['\"]+")
@@ -36,6 +40,27 @@ def licensed(facts: dict[str, Any], base: str | None = None) -> dict[str, Any]:
     before = licences_of(read_checkpoint_manifest(Path(base))["metadata"]) if base is not None else []
     licences = sorted({*facts["licences"], *before})
     return facts | {"licences": licences, "licence": licence_of(licences)}
+
+
+def flows_of(acoustic: AcousticModel) -> str:
+    """Return a name that changes with the flows of an acoustic model, in the half precision in which bundles store them."""
+    return fingerprint(nn.ModuleList(copy.deepcopy(part) for part in (acoustic.estimator, acoustic.prosody)).half())
+
+
+def check_student(facts: Mapping[str, Any], acoustic: AcousticModel) -> None:
+    """Refuse a student of other flows than those it is to speak for.
+
+    Args:
+        facts: of the student's export; one that does not say whose it is passes.
+
+    Raises:
+        ValueError: it learnt from another model.
+    """
+    if facts.get("flows", flows := flows_of(acoustic)) != flows:
+        raise ValueError(
+            "the student learnt from other flows than those of acoustic_folder; distil it from this model "
+            "(recipes/distill_sampler.py teacher=...), or leave student_folder out."
+        )
 
 
 def facts_of_trainer(recipe: str, trainer: Trainer[Any]) -> dict[str, Any]:

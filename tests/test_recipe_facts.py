@@ -165,3 +165,15 @@ def test_only_what_emotts_defines_may_be_called(target: str, tmp_path: Path) -> 
 
 def test_what_emotts_defines_may_be_called() -> None:
     refuse_foreign_targets(OmegaConf.create({"a": [{"_target_": "emotts.training.Schedule"}]}))
+
+
+def test_a_student_speaks_for_its_own_teacher_only() -> None:
+    from test_acoustic import tiny_model
+
+    own, stored, other = tiny_model(0), tiny_model(0).half().float(), tiny_model(1)
+    told = {"flows": facts.flows_of(own)}
+    facts.check_student(told, own)
+    facts.check_student(told, stored)
+    facts.check_student({}, other)  # an older one does not say
+    with pytest.raises(ValueError, match="learnt from other flows"):
+        facts.check_student(told, other)
