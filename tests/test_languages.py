@@ -186,17 +186,20 @@ def test_a_language_is_added_and_only_known_ones_are_spoken(
         tts.synthesize("Bonjour.", seed=1, language="fr")
 
 
+TWO_STEPS = (  # of a toy
+    "acoustic=tiny", "schedule.max_steps=2", "schedule.decay_steps=0", "max_frames=128", "precision=fp32", "device=cpu",
+)  # fmt: skip
+
+
 def test_training_from_scratch_tells_the_languages_of_its_corpus_apart(two_languages: Path, tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    few = (
-        "acoustic=tiny",
-        "schedule.max_steps=2",
-        "schedule.decay_steps=0",
-        "max_frames=128",
-        "precision=fp32",
-        "device=cpu",
-    )
-    command = [sys.executable, "recipes/train_acoustic.py", f"corpus={two_languages}", f"output={tmp_path}/run", *few]
+    command = [
+        sys.executable,
+        "recipes/train_acoustic.py",
+        f"corpus={two_languages}",
+        f"output={tmp_path}/run",
+        *TWO_STEPS,
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     model = load_checkpoint(tmp_path / "run" / "export")[0]["acoustic"]

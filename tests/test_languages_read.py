@@ -327,18 +327,10 @@ def test_a_checkpoint_speaks_through_the_backend_it_learnt_with(
 
 def test_training_keeps_what_read_its_corpus(tmp_path: Path) -> None:
     from test_dataset import write_corpus
-    from test_languages import two_languages_of
+    from test_languages import TWO_STEPS, two_languages_of
 
     folder = two_languages_of(write_corpus(tmp_path), {"en-us": "espeak", "de": "espeak"})
-    few = (
-        "acoustic=tiny",
-        "schedule.max_steps=2",
-        "schedule.decay_steps=0",
-        "max_frames=128",
-        "precision=fp32",
-        "device=cpu",
-    )
-    command = [sys.executable, "recipes/train_acoustic.py", f"corpus={folder}", f"output={tmp_path}/run", *few]
+    command = [sys.executable, "recipes/train_acoustic.py", f"corpus={folder}", f"output={tmp_path}/run", *TWO_STEPS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     from emotts.checkpoint import load_checkpoint
