@@ -5,7 +5,7 @@ spoke them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,22 @@ def keep_voices(model: AcousticModel, names: list[str]) -> None:
 def read_curves(path: str | None) -> dict[str, list[list[float]]]:
     """Return the points (asked, told) of each label that recipes/calibrate_intensity.py wrote; none without a file."""
     return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+
+
+def read_levels(given: Mapping[str, float] | str | None) -> dict[str, float]:
+    """Return the dB of each voice, given as such or in the file that recipes/calibrate_level.py wrote.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    if not isinstance(given, str):
+        return {name: float(level) for name, level in (given or {}).items()}
+    levels = json.loads(Path(given).read_text(encoding="utf-8"))
+    if not isinstance(levels, dict) or not all(isinstance(level, int | float) for level in levels.values()):
+        raise ValueError(
+            f"level_db must be a file of voices and dB, as calibrate_level.py writes; {given} holds other things."
+        )
+    return {name: float(level) for name, level in levels.items()}
 
 
 def described(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -77,7 +93,7 @@ def main(config: DictConfig) -> None:
         "data": config.data,
         "commit": commit(),
         "training": trained,
-        "level_db": {name: float(level) for name, level in (config.level_db or {}).items()},
+        "level_db": read_levels(config.level_db),
         "intensity_curves": read_curves(config.intensity_curves),
         "default_voice": config.default_voice,
         "default_steps": config.default_steps,

@@ -1,7 +1,7 @@
 """Measure how far each voice lies below its corpus: python recipes/calibrate_level.py corpus=runs/corpus.
 
 Training utterances are spoken again from their tokens, label and arousal-valence-dominance; what is missing in level, in the mean
-over them, is printed per voice, as the option `level_db` of bundle.py takes it.
+over them, is printed per voice and written to `output`, the file that the option `level_db` of bundle.py takes.
 """
 
 import json
@@ -16,6 +16,7 @@ from train_acoustic import SAMPLING, condition_of
 from emotts.audio import load_audio, speech_level_db
 from emotts.checkpoint import load_checkpoint
 from emotts.data.dataset import Corpus, collate
+from emotts.data.manifest import write_atomically
 from emotts.text.symbols import is_pause
 
 
@@ -45,7 +46,7 @@ def main(config: DictConfig) -> None:
             differences.append(speech_level_db(load_audio(Path(config.corpus) / row.audio)) - speech_level_db(spoken))
         missing[voice] = round(float(np.mean(differences)), 2)
         print(f"{voice:12s} {missing[voice]:+.2f} dB, standard deviation {np.std(differences):.2f}", flush=True)
-    print("level_db=" + json.dumps(missing).replace('"', "").replace(" ", ""))
+    write_atomically(config.output, json.dumps(missing, indent=1) + "\n")
 
 
 if __name__ == "__main__":

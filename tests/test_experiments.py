@@ -79,11 +79,10 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def commands(experiment: str) -> list[list[str]]:
     """Return the recipes of an experiment's header and their options, in order."""
-    text = (ROOT / f"conf/experiment/{experiment}.yaml").read_text().replace("\\\n#", "")
-    lines = [
-        line.removeprefix("#").split() for line in text.splitlines() if line.strip("# ").startswith("python recipes/")
-    ]
-    return [[Path(line[1]).stem, *line[2:]] for line in lines]
+    from run_experiment import commands_of
+
+    words = [command.split() for command in commands_of(experiment) if command.startswith("python ")]
+    return [[Path(recipe).stem, *given] for _, recipe, *given in words]
 
 
 def perform(recipe: str, given: list[str], patch: pytest.MonkeyPatch, times: int) -> dict:

@@ -1,0 +1,143 @@
+"""A whole experiment by one command: each step once, stopped and resumed, its time kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "recipes"))
+
+import run_experiment  # noqa: E402
+from run_experiment import commands_of, main, read_record  # noqa: E402
+
+HEAD = """# @package _global_
+# data:     none
+# commands:
+#   python recipes/once.py first
+#   python recipes/twice.py \\
+#     --long way
+#   python recipes/once.py last
+corpus: runs/corpus
+"""
+ONCE = "import sys; open('said', 'a').write(sys.argv[1] + '\\n'); print('said', sys.argv[1])\n"
+TWICE = """import os, pathlib, signal, sys, time
+if pathlib.Path('half').exists():
+    open('said', 'a').write('twice\\n')
+    sys.exit(0)
+def save(*_):
+    pathlib.Path('half').touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, save)
+pathlib.Path('waiting').touch()
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with an experiment of three commands; the second waits until it is stopped."""
+    (tmp_path / "conf/experiment").mkdir(parents=True)
+    (tmp_path / "conf/experiment/toy.yaml").write_text(HEAD)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes/once.py").write_text(ONCE)
+    (tmp_path / "recipes/twice.py").write_text(TWICE)
+    monkeypatch.setattr(run_experiment, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def options(**more: object) -> OmegaConf:
+    return OmegaConf.create({"name": "toy", "output": "record", "max_minutes": None, "show": False, **more})
+
+
+def record(project: Path) -> list[dict]:
+    return json.loads((project / "record/record.json").read_text())
+
+
+def test_commands_stand_in_one_line(project: Path) -> None:
+    assert commands_of("toy") == [
+        "python recipes/once.py first", "python recipes/twice.py --long way", "python recipes/once.py last",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="name must be one of toy; got 'others'"):
+        commands_of("others")
+    (project / "conf/experiment/empty.yaml").write_text("corpus: x\n")
+    with pytest.raises(ValueError, match="names no commands"):
+        commands_of("empty")
+
+
+def test_stopped_in_the_middle_and_gone_on(project: Path) -> None:
+    main(options(max_minutes=0.05))
+    steps = record(project)
+    assert [step["is_finished"] for step in steps] == [True, False, False]
+    assert (project / "half").exists(), "it was asked to stop, and saved"
+    assert 2.0 < steps[1]["seconds"] < 30.0
+    main(options())
+    steps = record(project)
+    assert all(step["is_finished"] for step in steps)
+    assert [step["sessions"] for step in steps] == [1, 2, 1], "what was finished is not run again"
+    assert (project / "said").read_text().split() == ["first", "twice", "last"]
+    assert "said last" in (project / "record/03-once.log").read_text()
+
+
+def test_told_to_end_from_outside(project: Path) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'recipes')!r}); import run_experiment as r; from pathlib import Path\n"
+        "from omegaconf import OmegaConf\n"
+        "r.ROOT = Path('.').resolve()\n"
+        "r.main(OmegaConf.create(dict(name='toy', output='record', max_minutes=None, show=False)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    for _ in range(600):
+        if (project / "waiting").exists():
+            break
+        time.sleep(0.1)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(30) == 0
+    assert (project / "half").exists() and [step["sessions"] for step in record(project)] == [1, 1, 0]
+
+
+def test_a_command_that_fails_ends_it(project: Path) -> None:
+    (project / "half").touch()
+    (project / "recipes/twice.py").write_text("raise SystemExit(3)")
+    with pytest.raises(ValueError, match="command 2 of toy ended with exit status 3"):
+        main(options())
+    assert [step["is_finished"] for step in record(project)] == [True, False, False]
+    (project / "recipes/twice.py").write_text(TWICE)
+    main(options())
+    assert [step["sessions"] for step in record(project)] == [1, 2, 1]
+
+
+def test_a_command_that_changed_begins_anew_with_all_after_it(project: Path) -> None:
+    (project / "half").touch()
+    main(options())
+    changed = HEAD.replace("--long way", "--short way")
+    (project / "conf/experiment/toy.yaml").write_text(changed)
+    steps = read_record(project / "record/record.json", commands_of("toy"))
+    assert [step.is_finished for step in steps] == [True, False, False]
+
+
+def test_show_runs_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(options(show=True))
+    assert "once.py first" in capsys.readouterr().out and not (project / "said").exists()
+
+
+@pytest.mark.parametrize(
+    "experiment", sorted(p.stem for p in (ROOT / "conf/experiment").glob("*.yaml") if p.stem != "none")
+)
+def test_commands_of_every_experiment_exist(experiment: str) -> None:
+    """Options of recipes are checked by tests/test_experiments.py, where they run; those of emotts here."""
+    from emotts.cli import _parser
+
+    for command in commands_of(experiment):
+        if command.startswith("emotts "):
+            _parser().parse_args(command.split()[1:])
+        else:
+            assert (ROOT / command.split()[1]).is_file(), command
