@@ -7,6 +7,7 @@ after a kill. `accelerate launch` before recipes/ takes several processes, each 
 
 import json
 import os
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,23 @@ def check(config: DictConfig) -> None:
         raise ValueError("mode=emotion learns 14 numbers, each step from the one before: start it as one process.")
 
 
+def check_languages(added: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse languages that would be in the model twice.
+
+    Raises:
+        ValueError: the model speaks one already, or it is named twice.
+    """
+    names = [name.lower() for name in added]
+    spoken = [name for name in names if name in {language.lower() for language in known}]
+    if spoken:
+        raise ValueError(
+            f"languages names what the corpus adds; the model speaks {', '.join(spoken)} already. Leave it out: "
+            f"languages=[{','.join(name for name in names if name not in spoken)}]."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"languages must name each language once; got {', '.join(names)}.")
+
+
 def validate(trainer: Trainer[Lesson], lessons: Lessons) -> float:
     """Return and log the averaged model's loss on the held-out rows, with noise fixed; that of the first process counts."""
     sums: dict[str, float] = {}
@@ -96,6 +114,7 @@ def main(config: DictConfig) -> None:
         learn_emotion(config, teacher, metadata)
         return
     known = teacher.text_encoder.languages or (FIRST_LANGUAGE,)
+    check_languages(config.languages, known)
     corpora = read_corpus(config, teacher.voices.names)
     languages = (*known, *(name.lower() for name in config.languages))
     rows = [row for corpus in corpora for row in corpus.rows]

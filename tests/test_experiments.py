@@ -4,6 +4,7 @@ The corpora are miniatures in the real layout, under the names that the headers 
 in which no phonemes can be heard, so that aligner=listened is checked and then left out.
 """
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 import torch
 from miniatures import iemocap, libritts, msp_podcast, put, tone
 
-from emotts.checkpoint import load_checkpoint
+from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.data.manifest import read_manifest, write_manifest
 from emotts.data.miniature import write_miniature
 from emotts.pipeline import EmoTTS
@@ -196,6 +197,39 @@ def test_the_bundled_model_from_its_corpus_to_a_bundle(workplace: Path, monkeypa
     tts = EmoTTS.from_pretrained("runs/bundle")
     assert {voice.name for voice in tts.voices} == set(VOICES.values()) and tts.metadata["licence"] == "Apache-2.0"
     assert tts.student is not None and np.isfinite(tts.synthesize("Hello.", seed=1).waveform).all()
+
+
+def test_what_was_made_is_compared_with_what_was_shipped(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle of the experiment above takes the place of the shipped one: it is reproduced, and noise is not."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import reproduction
+    from omegaconf import OmegaConf
+
+    shutil.copytree("runs/bundle", "shipped/bundled")
+    given = ["--shipped", "shipped", "--new", "runs", "--out", "compared", "--parts"]
+
+    def compared(*parts: str) -> dict[str, dict]:
+        reproduction.main([*given, *parts])
+        found = json.loads(Path("compared.json").read_text())
+        assert {part for part in parts if part == "judge"} == set(found["not_run"])
+        return {f"{figure['part']}: {figure['measure']}": figure for figure in found["figures"]}
+
+    same = compared("vocoder", "acoustic", "judge")
+    assert {"vocoder: mel_l1", "acoustic: loss", "acoustic: mel_flow"} <= same.keys()
+    assert all(figure["is_reproduced"] for figure in same.values()), same
+    modules, metadata = load_checkpoint("runs/acoustic/export")
+    with torch.no_grad():
+        for weight in modules["acoustic"].parameters():
+            weight += torch.randn_like(weight)
+    config = {
+        "acoustic": (
+            OmegaConf.to_container(OmegaConf.load("runs/acoustic/export/config.yaml"))["acoustic"],
+            modules["acoustic"],
+        )
+    }
+    save_checkpoint("runs/acoustic/export", config, metadata)
+    worse = compared("acoustic")
+    assert not worse["acoustic: loss"]["is_reproduced"] and "**worse**" in Path("compared.md").read_text()
 
 
 @pytest.mark.parametrize(

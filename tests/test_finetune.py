@@ -194,6 +194,8 @@ def test_it_stops_when_the_held_out_rows_are_said_no_better(
     [
         (["mode=all"], "mode must be one of voice, lora, full, emotion; got 'all'."),
         (["mode=voice", "languages=[de]"], "languages need mode=lora or mode=full"),
+        (["languages=[en-us,de]"], "the model speaks en-us already. Leave it out: languages=[de]."),
+        (["languages=[de,DE]"], "languages must name each language once; got de, de."),
         (["parts=[prosody,brain]"], "parts must be of"),
         (["corpus=???"], "corpus= must name the folder of a prepared corpus; none was given."),
         (
