@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("conversion", "batched"),
     ("acceleration",),
     ("pipeline", "training", "simulation"),
-    ("loop", "batch"),
+    ("loop", "batch", "loading"),
     ("evaluation",),
     ("plotting",),
     ("server",),
@@ -42,12 +42,13 @@ ONE_ROOM = {
 
 # library -> where it may be imported (paths from the root)
 CONFINED = {
-    "hydra": ("recipes/", "tests/"),
-    "omegaconf": ("recipes/", "tests/"),
+    "hydra": ("recipes/", "tests/", "benchmarks/reproduction.py"),
+    "omegaconf": ("recipes/", "tests/", "benchmarks/reproduction.py"),
     "gradio": ("demo/", "tests/"),
     **dict.fromkeys(("fastapi", "uvicorn", "pydantic", "starlette"), ("emotts/server/", "demo/", "tests/")),
     "matplotlib": ("emotts/plotting", "recipes/", "benchmarks/", "tests/"),
     "accelerate": ("emotts/training/", "recipes/", "tests/"),
+    "babel": ("emotts/text/cldr.py", "tests/"),
     "pickle": (),
 }
 NOT_FOR_SPEAKING = (
@@ -67,8 +68,8 @@ def room_of(module: str) -> str | None:
         return parts[0] if parts[0] in LEVEL else None
     if len(parts) == 1 or parts[1] == "__version__":
         return None
-    if parts[1] in ("EmoTTS", "Result"):  # public names that the package takes from there
-        return "pipeline"
+    if parts[1] in ("EmoTTS", "Result", "load"):  # public names that the package takes from there
+        return "loading" if parts[1] == "load" else "pipeline"
     if parts[1] == "acoustic":
         return (
             "acoustic.model"

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # library -> why one might be tempted, and why not; each takes 0.03 to 3 s to import
 FOR_NO_COMMAND_LINE = (
     "torch", "numpy", "gruut", "gruut_lang_en", "pycrfsuite", "yaml", "soundfile", "soxr", "safetensors", "einops",
-    "num2words", "sqlite3", "matplotlib", "scipy", "librosa", "onnx", "onnxruntime", "hydra", "omegaconf", "gradio",
+    "num2words", "babel", "sqlite3", "matplotlib", "scipy", "librosa", "onnx", "onnxruntime", "hydra", "omegaconf", "gradio",
     "fastapi", "uvicorn", "pydantic", "faster_whisper", "ctranslate2", "sklearn", "transformers", "phonemizer", "jiwer",
     "asyncio", "multiprocessing", "unittest", "http", "email", "ssl",
 )  # fmt: skip

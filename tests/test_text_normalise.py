@@ -238,8 +238,9 @@ def test_whole_numbers_are_read_back(number):
         assert normalise(f"x {number:,}")[2:] == expected
 
 
-def test_other_languages_are_only_cleaned():
-    assert normalise("“Ça coûte 3 €” !!", "fr-fr") == "Ça coûte 3!"
+def test_other_languages_are_cleaned_and_their_signs_read():
+    assert normalise("“Ça coûte 3 €” !!", "fr-fr") == "Ça coûte 3 euros!"
+    assert normalise("“Ça coûte” § !!", "fr-fr") == "Ça coûte section!"
 
 
 ATTACKS = [

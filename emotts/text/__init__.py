@@ -67,7 +67,7 @@ def text_to_segments(
     waiting: Segment | None = None
     n_spoken = 0
     parts = parse_markup(text, language, read_span)
-    for chunk in _chunks(parts, max_chars, first_max_chars):
+    for chunk in _chunks(parts, max_chars, first_max_chars, language):
         if isinstance(chunk, Pause):
             before = waiting or Segment([], "", None)
             waiting = replace(before, pause_after_s=(before.pause_after_s or 0.0) + chunk.seconds)
@@ -88,14 +88,14 @@ def text_to_segments(
         yield waiting
 
 
-def _chunks(parts: list[Part], max_chars: int, first_max_chars: int | None) -> Iterator[Chunk | Pause]:
+def _chunks(parts: list[Part], max_chars: int, first_max_chars: int | None, language: str) -> Iterator[Chunk | Pause]:
     run: list[Part] = []
     open_spans: list[int] = []
     for part in [*parts, Pause(-1.0)]:
         if not isinstance(part, Pause):
             run.append(part)
             continue
-        for chunk in Run(run, open_spans).chunks(max_chars, first_max_chars):
+        for chunk in Run(run, open_spans).chunks(max_chars, first_max_chars, language):
             yield chunk
             first_max_chars = None
         run = []

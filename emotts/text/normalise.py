@@ -9,6 +9,7 @@ import re
 import unicodedata
 from re import Match
 
+from emotts.text.figures import PAUSE, fold_figures, read_figures
 from emotts.text.quantities import read_quantities
 
 _QUOTES = str.maketrans(dict.fromkeys("‘’‚‛′`´ʼ＇", "'") | dict.fromkeys("“”„‟«»‹›″〝〞", '"'))
@@ -156,7 +157,9 @@ _DOT_IN_WORD = re.compile(r"(?<=[^\W\d_])\.(?=[^\W\d_])")
 _EMPHASIS = re.compile(r"\*{1,3}|_{1,100}|~{2}|`{1,3}|#{1,6}(?= )|^\s{0,3}>", re.MULTILINE)
 _ELLIPSIS = re.compile(r"\.{2,}|(?:\. ){2,50}\.")
 _MARKS = re.compile(r"[,.!?;:—…][\s,.!?;:—…]*")
+_PAUSES = re.compile(rf"(?:{PAUSE})[\s,.!?;:—…]*")
 _LONG_LETTERS = re.compile(r"([^\W\d_ǂIVX])\1{2,}")  # not Roman numerals, nor the placeholder of markup.py
+_LONG_BUT_NUMERALS = re.compile(r"([^\W\d_ǂIVX零一二三四五六七八九])\1{2,}")
 
 
 def normalise(text: str, language: str = "en-us") -> str:
@@ -164,19 +167,22 @@ def normalise(text: str, language: str = "en-us") -> str:
 
     Args:
         text: one sentence or chunk, as written.
-        language: English is read in full; for others only characters and punctuation are cleaned.
+        language: English is read in full; for others characters and punctuation are cleaned and figures written as their
+            readers say them rightly, see figures.py.
 
     Returns:
-        Words of letters, apostrophes and hyphens, and the marks ``, . ! ? ; : — …``; empty if nothing can be spoken.
+        Words of letters, apostrophes and hyphens, and the marks ``, . ! ? ; : — …``; empty if nothing can be spoken. In
+        other languages than English figures too, in which a mark between two digits is a part of the figure.
     """
-    text = " ".join(clean_characters(text).split())
-    if language.lower().startswith("en"):
+    is_english = language.lower().startswith("en")
+    text = " ".join(clean_characters(text if is_english else fold_figures(text, language)).split())
+    if is_english:
         text = _read_web(text)
         text = _read_abbreviations(text)
         text = read_quantities(text)
         text = _read_signs(text)
         return _fold_punctuation(text)
-    return _fold_punctuation(text, keeps_marks=True)
+    return _fold_punctuation(read_figures(text, language), keeps_marks=True)
 
 
 def clean_characters(text: str) -> str:
@@ -300,7 +306,7 @@ def _read_signs(text: str) -> str:
 
 
 def _fold_punctuation(text: str, keeps_marks: bool = False) -> str:
-    """Fold marks; combining characters are vowels and tones in many scripts, and in English leftovers."""
+    """Fold marks; combining characters are vowels and tones in many scripts, and in English leftovers, as are marks in figures."""
     text = _ELLIPSIS.sub("…", text)
     text = re.sub(r"--+|\s[-–]+\s|–", " — ", text)
     text = re.sub(r"[()\[\]{}|]", ",", text).replace('"', " ")
@@ -313,8 +319,8 @@ def _fold_punctuation(text: str, keeps_marks: bool = False) -> str:
         lambda m: "'" if m[0] == "'" and text[m.start() - 1 : m.start()] == "s" else " ",
         text,
     )
-    text = _LONG_LETTERS.sub(_shorten_letters, text)
-    text = _MARKS.sub(lambda m: _strongest(m[0]) + " ", text)
+    text = (_LONG_BUT_NUMERALS if keeps_marks else _LONG_LETTERS).sub(_shorten_letters, text)
+    text = (_PAUSES if keeps_marks else _MARKS).sub(lambda m: _strongest(m[0]) + " ", text)
     text = re.sub(r"\s+(?=[,.!?;:…])", "", text)
     text = " ".join(text.split())
     return text.lstrip(" ,.!?;:—…").rstrip(" ,;:—")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from emotts.text.espeak import espeak_words
+from emotts.text.figures import PAUSE
 from emotts.text.homographs import choose_homograph, has_rules
 from emotts.text.japanese import japanese_words
 from emotts.text.languages import primary
@@ -308,7 +309,7 @@ def _phonemize_pieces(
     tokens: list[str] = []
     numbers: list[int] = []
     n_before = 0
-    for piece in re.split(rf"([,.!?;:—…{PLACEHOLDER}])", text):
+    for piece in re.split(rf"({PAUSE}|{PLACEHOLDER})", text):
         if piece in PUNCTUATION:
             if tokens and tokens[-1] not in PUNCTUATION:
                 tokens.append(piece)
@@ -320,17 +321,26 @@ def _phonemize_pieces(
             words = read(piece, language)
         else:
             words = []
-        n_written = len(_spaced_words(piece))
-        for i, word in enumerate(words):
+        written = _spaced_words(piece)
+        for word, owner in zip(words, _owners(written, len(words), language, read), strict=True):
             tokens.extend(([SPACE] if tokens and tokens[-1] not in PUNCTUATION else []) + word)
-            # several words may be said as one, and one as several, all where none has spaces: then they are matched in proportion
-            numbers.extend([n_before + (2 * i + 1) * n_written // (2 * len(words))] * (len(tokens) - len(numbers)))
-        n_before += n_written
+            numbers.extend([n_before + owner] * (len(tokens) - len(numbers)))
+        n_before += len(written)
     return tokens, numbers
 
 
+def _owners(written: list[str], n_said: int, language: str, read: Callable[[str, str], list[list[str]]]) -> list[int]:
+    """Match what is said with what is written: a figure may be said as several words, several words as one."""
+    shares = [len(read(word, language)) if any(map(str.isdigit, word)) else 1 for word in written]
+    if sum(shares) == n_said:
+        return [i for i, share in enumerate(shares) for _ in range(share)]
+    return [
+        (2 * i + 1) * len(written) // (2 * n_said) for i in range(n_said)
+    ]  # in proportion, as where none has spaces
+
+
 def _spaced_words(text: str) -> list[str]:
-    return [word for word in re.split(rf"({PLACEHOLDER})|[\s,.!?;:—…]+", text) if word and re.search(r"\w", word)]
+    return [word for word in re.split(rf"({PLACEHOLDER})|(?:\s|{PAUSE})+", text) if word and re.search(r"\w", word)]
 
 
 def _shorten(text: str, limit: int = 60) -> str:

@@ -81,10 +81,10 @@ class Run:
         self.changes = _merge([(_moved(place, cuts), span) for place, span in spans], stressed)
         self.starts = [place for place, _ in self.changes]
 
-    def chunks(self, max_chars: int, first_max_chars: int | None) -> Iterator[Chunk]:
+    def chunks(self, max_chars: int, first_max_chars: int | None, language: str = "en-us") -> Iterator[Chunk]:
         """Yield the sentences, each with its inline phonemes and its states."""
         place, n_inline = 0, 0
-        for text in iter_sentences(self.text, max_chars, first_max_chars):
+        for text in iter_sentences(self.text, max_chars, first_max_chars, language):
             place = self.text.index(text, place)
             n = text.count(PLACEHOLDER)
             first = bisect_right(self.starts, place) - 1

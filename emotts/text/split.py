@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from re import Match
 
+from emotts.text.ordinals import is_open, is_ordinal
+
 MAX_CHARS = 240  # about 15 s of speech
 _MIN_CHARS = 8
 _PIECE = 1024  # characters read at a time from a long string
@@ -38,13 +40,18 @@ _LAST_WORD = re.compile(r"[^\s(\[\"'“‘]{1,20}$")
 _SHORT_LINE = 60  # a shorter line that ends without a mark was ended on purpose
 
 
-def split_text(text: str, max_chars: int = MAX_CHARS, first_max_chars: int | None = None) -> list[str]:
+def split_text(
+    text: str, max_chars: int = MAX_CHARS, first_max_chars: int | None = None, language: str = "en-us"
+) -> list[str]:
     """Split a text into chunks; see ``iter_sentences``."""
-    return list(iter_sentences(text, max_chars, first_max_chars))
+    return list(iter_sentences(text, max_chars, first_max_chars, language))
 
 
 def iter_sentences(
-    source: str | Iterable[str], max_chars: int = MAX_CHARS, first_max_chars: int | None = None
+    source: str | Iterable[str],
+    max_chars: int = MAX_CHARS,
+    first_max_chars: int | None = None,
+    language: str = "en-us",
 ) -> Iterator[str]:
     """Yield chunk after chunk, each as soon as its end is certain.
 
@@ -52,6 +59,7 @@ def iter_sentences(
         source: a text, or its pieces as they come, cut anywhere.
         max_chars: longest chunk, at least 8 characters.
         first_max_chars: longest first chunk, to hear something sooner; ``max_chars`` if None.
+        language: of the text; in many a point behind a figure makes an ordinal, as in 3. Mai.
 
     Returns:
         Chunks without white space around them, none empty.
@@ -64,15 +72,15 @@ def iter_sentences(
             raise ValueError(
                 f"{name} must be at least {_MIN_CHARS} characters; got {limit}. About {MAX_CHARS} suits most voices."
             )
-    return _iterate(source, max_chars, min(first_max_chars or max_chars, max_chars))
+    return _iterate(source, max_chars, min(first_max_chars or max_chars, max_chars), language)
 
 
-def _iterate(source: str | Iterable[str], max_chars: int, first_max_chars: int) -> Iterator[str]:
+def _iterate(source: str | Iterable[str], max_chars: int, first_max_chars: int, language: str) -> Iterator[str]:
     limit, rest = first_max_chars, ""
     for piece, is_last in _with_last(_pieces(source)):
         rest = (rest + piece).lstrip()
         while rest:
-            cut = _find_cut(rest, limit, is_last)
+            cut = _find_cut(rest, limit, is_last, language)
             if cut is None:
                 break
             chunk, rest = rest[:cut].strip(), rest[cut:].lstrip()
@@ -93,7 +101,7 @@ def _with_last(pieces: Iterator[str]) -> Iterator[tuple[str, bool]]:
     yield "", True
 
 
-def _find_cut(text: str, limit: int, is_last: bool) -> int | None:
+def _find_cut(text: str, limit: int, is_last: bool, language: str) -> int | None:
     """Find where the first chunk of a text ends; None when that cannot be known before more text comes."""
     for match in _END.finditer(text):
         if match.end() > limit + 5:
@@ -105,20 +113,24 @@ def _find_cut(text: str, limit: int, is_last: bool) -> int | None:
         )
         if not following and not is_last:
             return None if len(text) <= limit else _forced_cut(text, limit)
-        if _is_end(text, match, following) and len(text[: match.end()].strip()) <= limit:
+        if not is_last and len(text) <= limit and is_open(text, match.start(), language):
+            return None
+        if _is_end(text, match, following, language) and len(text[: match.end()].strip()) <= limit:
             return match.end()
     if len(text.rstrip()) > limit:
         return _forced_cut(text, limit)
     return len(text) if is_last else None
 
 
-def _is_end(text: str, match: Match[str], following: str) -> bool:
+def _is_end(text: str, match: Match[str], following: str, language: str) -> bool:
     mark = match[0]
     if mark[0] == "\n":
         return _is_line_end(text, match, following)
     if mark[0] in "。！？":
         return True
     if following.islower():
+        return False
+    if mark == "." and is_ordinal(text, match.start(), language):
         return False
     if mark[0] == "." and not mark.startswith(".."):
         found = _LAST_WORD.search(text, 0, match.start())

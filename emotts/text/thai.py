@@ -7,6 +7,7 @@ International Phonetic Association 23 (1993).
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from emotts.text.languages import NotInstalled
@@ -19,11 +20,13 @@ _RESPELLED = {
     **{"จริง": "จิง", "สร้าง": "ส้าง", "สร้อย": "ส้อย", "เสริม": "เสิม", "เศร้า": "เส้า", "สามารถ": "สามาด"},
     **{"ปรากฏ": "ปรากด", "เจริญ": "จะ|เริน", "ประชาชน": "ประชา|ชน", "เสื้อผ้า": "เสื้อ|ผ้า", "ทุก": "ทุก|"},
 }
+_FIGURE = re.compile(r"(\d{1,100})(?:\.(\d{1,100}))?")
+_LONGEST = 15  # digits; longer numbers are read digit by digit
 _THAI = re.compile(r"[\u0e01-\u0e3a\u0e40-\u0e4e]")
 
 
 def thai_words(text: str, language: str = "th") -> list[list[str]]:
-    """Read a text without punctuation; numbers are read out, ๆ says the word before it again.
+    """Read a text without punctuation; numbers and decimals are read out, ๆ says the word before it again.
 
     Raises:
         ValueError: PyThaiNLP or thaiphon is not installed, or the text has words in another script.
@@ -38,7 +41,7 @@ def thai_words(text: str, language: str = "th") -> list[list[str]]:
 
 
 def split_words(text: str) -> list[str]:
-    """Split Thai, which has no spaces between words; numbers become words.
+    """Split Thai, which has no spaces between words; numbers become words, those with leading zeros digit by digit.
 
     Raises:
         ValueError: PyThaiNLP is not installed, or there is another script.
@@ -49,7 +52,7 @@ def split_words(text: str) -> list[str]:
     except ImportError as error:
         raise NotInstalled(f'backend "thaiphon" needs pythainlp, which is not installed. {INSTALL}') from error
     text = text.replace("\u0e4d\u0e32", "\u0e33")  # normalisation takes this vowel apart
-    spoken = re.sub(r"\d{1,15}", lambda match: f" {num_to_thaiword(int(match[0]))} ", text)
+    spoken = _FIGURE.sub(lambda match: f" {_say_figure(match[1], match[2] or '', num_to_thaiword)} ", text)
     words = [part for word in word_tokenize(spoken, keep_whitespace=False) for part in re.findall(r"ๆ|[^ๆ\s]+", word)]
     for word in words:
         if not _THAI.search(word) and any(sign.isalpha() for sign in word):
@@ -57,6 +60,12 @@ def split_words(text: str) -> list[str]:
                 f'backend "thaiphon" reads Thai script; got "{word[:40]}". Write it in Thai, or in IPA between [[ ]].'
             )
     return [word for word in words if _THAI.search(word)]
+
+
+def _say_figure(whole: str, fraction: str, say: Callable[[int], str]) -> str:
+    is_spelled = len(whole) > _LONGEST or (whole[0] == "0" and len(whole) > 1)
+    words = [say(int(digit)) for digit in whole] if is_spelled else [say(int(whole))]
+    return " ".join([*words, *(["จุด", *(say(int(digit)) for digit in fraction)] if fraction else [])])
 
 
 @lru_cache(maxsize=4096)
