@@ -101,14 +101,14 @@ def in_child(way: str, corpus: Path) -> dict[str, Any]:
 def measure(in_memory_gb: float, folder: Path) -> dict[str, Any]:
     """Return the costs of one way in this process."""
     from emotts.data.dataset import Corpus
-    from emotts.data.manifest import read_manifest
+    from emotts.data.rows import open_rows
 
+    voices = sorted(open_rows(folder, with_features=True).names("voice"))  # the first process makes the index
     before = memory_mb()
-    voices = sorted({row.voice for row in read_manifest(folder / "manifest.jsonl")})
     started = time.process_time()
     corpus = Corpus(folder, "train", voices, in_memory_gb=in_memory_gb)
     found: dict[str, Any] = {
-        "hours": sum(row.n_frames for row in corpus.rows) / 93.75 / 3_600.0,
+        "hours": int(corpus.lengths.sum()) / 93.75 / 3_600.0,
         "clips": len(corpus),
         "load_s": time.process_time() - started,
         "loaded_mb": memory_mb() - before,
@@ -129,9 +129,10 @@ def measure(in_memory_gb: float, folder: Path) -> dict[str, Any]:
 
 def batches_of(corpus: Any, n_frames: int) -> Callable[[int], Any]:
     """Return the function from a number to a batch, its order planned."""
-    from emotts.data.dataset import BatchPlan, collate
+    from emotts.data.batch_plan import BatchPlan
+    from emotts.data.dataset import collate
 
-    plan = BatchPlan([row.n_frames for row in corpus.rows], n_frames, 0)
+    plan = BatchPlan(corpus.lengths, n_frames, 0)
     plan.indices(0)
     return lambda step: collate([corpus.utterance(i) for i in plan.indices(step)])
 
@@ -177,7 +178,7 @@ def table(found: dict[str, dict[str, Any]]) -> list[Row]:
         Row("corpus", "-", f"{held['hours']:.1f} hours, {held['clips']:,} clips, {held['disk_mb']:,.0f} MB of features"),
         Row("memory, held", "-", f"{held['used_mb']:,.0f} MB ({each['held']:.1f} MB an hour)",
             numbers={"mb_per_hour": each["held"]}),
-        Row("memory, read when needed", "-", f"{lazy['used_mb']:,.0f} MB ({each['lazy']:.1f} MB an hour)",
+        Row("memory, read when needed", "-", f"{lazy['used_mb']:,.0f} MB ({each['lazy']:.2f} MB an hour)",
             lazy["used_mb"] < 0.5 * held["used_mb"], {"mb_per_hour": each["lazy"]}),
         Row("opening the corpus", "-", f"held {held['load_s']:.1f} s, read when needed {lazy['load_s']:.1f} s"),
     ]  # fmt: skip

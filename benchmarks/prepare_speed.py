@@ -8,7 +8,7 @@ benchmarks/results/prepare_speed.json, prepare_speed.md
 """
 
 import argparse
-import importlib.util
+import importlib
 import json
 import os
 import sys
@@ -46,7 +46,7 @@ def main() -> int:
     rows = read_manifest(arguments.source / "manifest.jsonl")
     picks = np.random.default_rng(0).permutation(len(rows))[: arguments.clips]
     chosen = [rows[i] for i in picks]
-    recipe = load_recipe()
+    recipe = load_recipe("prepare_corpus")
     with tempfile.TemporaryDirectory() as place:
         table = [listing(recipe, Path(place), arguments.source, chosen)]
         costs = {}
@@ -76,20 +76,17 @@ def processor() -> str:
     return "unknown"
 
 
-def load_recipe() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prepare_corpus_recipe", ROOT / "recipes" / "prepare_corpus.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def load_recipe(name: str) -> ModuleType:
+    if (folder := str(ROOT / "recipes")) not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module(name)
 
 
 def prepare(recipe: ModuleType, *options: str) -> float:
     """Run the recipe in this process and return its processor seconds."""
-    with recipe.hydra.initialize_config_dir(str(ROOT / "conf" / "prepare"), version_base=None):
-        config = recipe.hydra.compose(
-            "prepare_corpus", ["corpus=folder", "processes=1", "corpus.licence=CC0-1.0", *options]
-        )
+    start = load_recipe("start")
+    with start.initialize_config_dir(str(ROOT / "conf" / "prepare"), version_base=None):
+        config = start.compose("prepare_corpus", ["corpus=folder", "processes=1", "corpus.licence=CC0-1.0", *options])
     started = time.process_time()
     recipe.prepare(config)
     return time.process_time() - started
@@ -159,7 +156,8 @@ def training(source: Path, rows: list[ManifestRow]) -> list[Row]:
     from emotts.acoustic.condition import Condition
     from emotts.acoustic.objective import Dropout, Target, acoustic_losses, total
     from emotts.checkpoint import load_checkpoint
-    from emotts.data.dataset import BatchPlan, Corpus, collate
+    from emotts.data.batch_plan import BatchPlan
+    from emotts.data.dataset import Corpus, collate
     from emotts.emotion.space import EmotionInput
     from emotts.pipeline import bundled_checkpoint
 
@@ -170,7 +168,7 @@ def training(source: Path, rows: list[ManifestRow]) -> list[Row]:
     optimizer = torch.optim.AdamW(model.parameters(), 1e-6, fused=True)
     table = []
     for frames in STEP_FRAMES:
-        plan = BatchPlan([row.n_frames for row in corpus.rows], frames, 0)
+        plan = BatchPlan(corpus.lengths, frames, 0)
         waits, costs, n_frames = 0.0, 0.0, 0
         for step in range(6):
             started = time.process_time()
@@ -212,7 +210,7 @@ def memory(corpus: Any) -> Row:
 
 def bookkeeping(source: Path, rows: list[ManifestRow]) -> Row:
     """Return how fast a manifest is read, and the batches of an epoch are planned."""
-    from emotts.data.dataset import BatchPlan
+    from emotts.data.batch_plan import BatchPlan
 
     started = time.process_time()
     n_rows = len(read_manifest(source / "manifest.jsonl"))

@@ -86,7 +86,8 @@ def configured(recipe: str, *options: str) -> DictConfig:
 
 def recogniser(folder: Path, corpus: Path, scratch: Path) -> dict[str, float]:
     """Return what a recogniser hears in voices and sentences that it has not learnt, the voice known by neutral clips."""
-    from train_recognizer import Measurement, evaluate, parts_of
+    from recognizer_data import parts_of
+    from recognizer_figures import Measurement, evaluate
 
     config = configured("train_recognizer", f"corpus={corpus}", f"output={scratch / 'recogniser'}")
     (scratch / "recogniser").mkdir(parents=True, exist_ok=True)
@@ -112,13 +113,14 @@ def judge(folder: Path, corpus: Path, scratch: Path) -> dict[str, float]:
 @torch.inference_mode()
 def vocoder(folder: Path, corpus: Path, scratch: Path) -> dict[str, float]:
     """Return how near copies of held-out recordings are, in the mean over up to 60 of them."""
+    from held_out import open_train_and_valid
     from train_vocoder import LogMel, Recordings, copy_synthesis_measures
 
     model: Any = load_checkpoint(folder)[0]["vocoder"]
-    recordings, log_mel = Recordings(str(corpus), "valid"), LogMel(SPEC)
+    recordings, log_mel = Recordings(open_train_and_valid(corpus)[1]), LogMel(SPEC)
     measures = []
-    for row in recordings.rows[:: max(1, len(recordings.rows) // 60)][:60]:
-        waveform, f0 = recordings.whole(row)
+    for i in range(0, len(recordings.rows), max(1, len(recordings.rows) // 60))[:60]:
+        waveform, f0 = recordings.whole(i)
         mel = log_mel(torch.from_numpy(waveform)[None])[:, : len(f0)]
         copy = model(mel, torch.from_numpy(f0)[None], generator=torch.Generator().manual_seed(0))[0].numpy()
         measures.append(copy_synthesis_measures(copy, waveform, f0))

@@ -7,10 +7,11 @@ embedding, E emotion embedding, K emotion labels, H heads. Masks are boolean, Tr
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emotts.loading import load
     from emotts.pipeline import EmoTTS, Result
 
 __version__ = "0.1.0"
-__all__ = ["EmoTTS", "Result", "__version__"]
+__all__ = ["EmoTTS", "Result", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from emotts import pipeline
 
         return getattr(pipeline, name)
+    if name == "load":
+        from emotts.loading import load
+
+        return load
     raise AttributeError(f"module 'emotts' has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """Join a trained acoustic model, a vocoder and a student of its flows into one checkpoint, as float16: python recipes/bundle.py.
 
-Each part is an export of its own or part of an older bundle. The voices' descriptions and licences come from the teachers that
-spoke them.
+Each part is an export of its own or part of an older bundle. Name, data, languages and voices are what these record; simulated
+voices are described by the teachers that spoke them.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 from facts import check_student, commit
+from facts_bundle import data_of, name_of, part_of
 from hydra.utils import get_class
 from licences import bundled_licence
 from omegaconf import DictConfig
@@ -70,27 +71,45 @@ def described(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     return known
 
 
+def card_of(name: str, recorded: Mapping[str, Any], teachers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a voice.
+
+    Args:
+        recorded: cards by name, of the acoustic model; one with a description is of recordings or of an older bundle.
+        teachers: cards by name, of simulated voices; they stand for a voice that nothing describes.
+    """
+    card = dict(recorded.get(name, {"name": name}))
+    return card if card.get("description") else dict(teachers.get(name, card))
+
+
 def main(config: DictConfig) -> None:
-    modules, trained = {}, {}
+    modules, trained, parts = {}, {}, {}
     folders = {"acoustic": config.acoustic_folder, "vocoder": config.vocoder_folder, "student": config.student_folder}
     for name, folder in ((name, Path(given)) for name, given in folders.items() if given is not None):
-        loaded, metadata = load_checkpoint(folder)
+        loaded, parts[name] = load_checkpoint(folder)
         if name not in loaded:
             raise ValueError(f"{name}_folder must hold the module {name}; {folder} holds {', '.join(sorted(loaded))}.")
         modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
-        steps = metadata.get("training", {})
-        trained[name] = steps.get(name, metadata)
+        trained[name] = part_of(name, parts[name], folder)
+        steps = parts[name].get("training", {})
         trained |= {step: facts for step, facts in steps.items() if step.startswith("finetune")}
     if "student" in modules:
         check_student(trained["student"], modules["acoustic"][1])
     if config.voices is not None:
         keep_voices(modules["acoustic"][1], list(config.voices))
         modules["acoustic"][0]["voices"] = list(config.voices)
-    known = described(config.voice_classes)
+    acoustic = modules["acoustic"][1]
+    if config.default_voice not in acoustic.voices.names:
+        names = ", ".join(acoustic.voices.names)
+        raise ValueError(f"default_voice must be one of the voices, {names}; got {config.default_voice!r}.")
+    recorded = {card["name"]: card for card in parts["acoustic"].get("voices", [])}
+    teachers = described(config.voice_classes)
+    languages = list(acoustic.text_encoder.languages or ("en-us",))
     metadata = {
-        "name": config.name,
+        "name": config.name or name_of("emotts", parts.values(), languages, config.output),
         "licence": bundled_licence(config.licence, trained),
-        "data": config.data,
+        "data": config.data or data_of(parts.values()),
+        "languages": languages,
         "commit": commit(),
         "training": trained,
         "level_db": read_levels(config.level_db),
@@ -101,7 +120,7 @@ def main(config: DictConfig) -> None:
         "student_prosody_steps": config.student_prosody_steps,
         "default_temperature": config.default_temperature,
         "default_prosody_temperature": config.default_prosody_temperature,
-        "voices": [known.get(name, {"name": name}) for name in modules["acoustic"][1].voices.names],
+        "voices": [card_of(name, recorded, teachers) for name in acoustic.voices.names],
     }
     save_checkpoint(config.output, modules, metadata, dtype=torch.float16)
     files = sorted(Path(config.output).iterdir())

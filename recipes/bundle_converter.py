@@ -1,9 +1,14 @@
-"""Join a trained speech encoder and encoder of voices into one checkpoint, as float16: python recipes/bundle_converter.py."""
+"""Join a trained speech encoder and encoder of voices into one checkpoint, as float16: python recipes/bundle_converter.py.
+
+Name, data and languages are what both parts record.
+"""
 
 from pathlib import Path
 
 import torch
 import yaml
+from facts import commit
+from facts_bundle import data_of, languages_in, name_of, part_of
 from licences import bundled_licence
 from omegaconf import DictConfig
 
@@ -12,18 +17,24 @@ from emotts.listeners import fingerprint
 
 
 def main(config: DictConfig) -> None:
-    modules, trained = {}, {}
+    modules, trained, parts = {}, {}, {}
     for name, folder in (
         ("speech_encoder", Path(config.content_folder)),
         ("reference_voice", Path(config.speaker_folder)),
     ):
-        loaded, trained[name] = load_checkpoint(folder)
+        loaded, parts[name] = load_checkpoint(folder)
+        trained[name] = part_of(name, parts[name], folder)
         modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
+    languages = languages_in(parts.values())
     metadata = {
         "acoustic": fingerprint(load_checkpoint(config.acoustic_folder)[0]["acoustic"]),
-        "name": "emotts-converter-en", "licence": bundled_licence(config.licence, trained), "training": trained,
-        "data": "simulated emotion, recipes/simulate_corpus.py, and many voices, recipes/simulate_crowd.py",
-    }  # fmt: skip
+        "name": config.name or name_of("emotts-converter", parts.values(), languages, config.output),
+        "licence": bundled_licence(config.licence, trained),
+        "data": config.data or data_of(parts.values()),
+        "languages": languages,
+        "commit": commit(),
+        "training": trained,
+    }
     save_checkpoint(config.output, modules, metadata, dtype=torch.float16)
     print(config.output)
 

@@ -10,13 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from facts_data import corpora_of, voice_cards
 from licences import licence_of, licences_of
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint.load import read_manifest as read_checkpoint_manifest
-from emotts.data.manifest import ManifestRow, read_manifest
+from emotts.data.manifest import ManifestRow
+from emotts.data.rows import Rows, column_of, names_in, open_rows
 from emotts.listeners import fingerprint
 from emotts.training import Trainer
 
@@ -31,8 +33,16 @@ def facts_of_run(config: DictConfig, corpora: str | Sequence[str], base: str | N
         corpora: their folders.
         base: folder of a checkpoint that the run learns from as well, whose data's licences count too.
     """
-    rows = _rows_of((corpora,) if isinstance(corpora, str) else tuple(corpora))
-    return licensed(facts_of(config, rows), base)
+    return licensed(facts_of(config, _rows_of(_places(corpora))), base)
+
+
+def voices_of_run(corpora: str | Sequence[str], names: Sequence[str]) -> list[dict[str, str]]:
+    """Return what is told of these voices of whole corpora, as the metadata of a model keeps it; see `voice_cards`."""
+    return list(_cards_of(_places(corpora), tuple(names)))
+
+
+def _places(corpora: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(Path(one).resolve()) for one in ([corpora] if isinstance(corpora, str) else corpora))
 
 
 def licensed(facts: dict[str, Any], base: str | None = None) -> dict[str, Any]:
@@ -69,23 +79,32 @@ def facts_of_trainer(recipe: str, trainer: Trainer[Any]) -> dict[str, Any]:
 
 
 @cache
-def _rows_of(folders: tuple[str, ...]) -> list[ManifestRow]:
-    return [row for folder in folders for row in read_manifest(Path(folder) / "manifest.jsonl")]
+def _rows_of(folders: tuple[str, ...]) -> Rows:
+    return open_rows(folders)
 
 
-def facts_of(config: DictConfig, rows: Sequence[ManifestRow]) -> dict[str, Any]:
+@cache
+def _cards_of(folders: tuple[str, ...], names: tuple[str, ...]) -> list[dict[str, str]]:
+    return voice_cards(_rows_of(folders).of(voices=names))
+
+
+def facts_of(config: DictConfig, *parts: Sequence[ManifestRow]) -> dict[str, Any]:
     """Return the facts of a run.
 
     Args:
-        rows: that are learnt from, held-out ones included.
+        parts: rows that are learnt from, held-out ones included.
     """
+    output = config.get("output")
     return {
+        **({"name": Path(output).name} if output else {}),
         "command": shlex.join(["python", *(without_folders(word) for word in sys.argv)]),
         "commit": commit(),
         "seed": config.seed,
-        "utterances": len(rows),
-        "hours": round(sum(row.duration_s for row in rows) / 3_600.0, 4),
-        "licences": sorted({row.licence for row in rows}),
+        "utterances": sum(map(len, parts)),
+        "hours": round(sum(float(column_of(rows, "duration_s").sum()) for rows in parts) / 3_600.0, 4),
+        "licences": sorted({name for rows in parts for name in names_in(rows, "licence")}),
+        "languages": sorted({name for rows in parts for name in names_in(rows, "language")}),
+        "corpora": corpora_of(config, parts),
         "config": _published(OmegaConf.to_container(config, resolve=True)),
     }
 

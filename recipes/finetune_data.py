@@ -10,12 +10,14 @@ from pathlib import Path
 
 import torch
 from finetune_keep import Question, Rehearsal
+from held_out import read_train_and_valid
 from omegaconf import DictConfig
 from torch import Tensor
 from train_acoustic import condition_of as told_of
 
 from emotts.acoustic.condition import Condition
-from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
+from emotts.data.batch_plan import BatchPlan
+from emotts.data.dataset import Batch, Corpus, collate
 from emotts.data.manifest import ManifestRow, read_manifest
 
 FIRST_LANGUAGE = "en-us"  # of a model that was told none
@@ -48,7 +50,7 @@ class Lessons:
         rehearsal: Rehearsal | None = None,
     ) -> None:
         self.corpus, self.rehearsal = corpus, rehearsal
-        self.plan = BatchPlan([row.n_frames for row in corpus.rows], max_frames, seed)
+        self.plan = BatchPlan(corpus.lengths, max_frames, seed)
         self.languages = torch.tensor([language_of(row.language, languages) for row in corpus.rows])
 
     def __call__(self, number: int) -> Lesson:
@@ -79,24 +81,20 @@ def language_of(tag: str, languages: Sequence[str]) -> int:
 
 
 def read_corpus(config: DictConfig, known: Sequence[str]) -> tuple[Corpus, Corpus]:
-    """Return what is learnt from and what is held out, its voices behind those that the model knows.
+    """Return what is learnt from and what is held out (see held_out.py), its voices behind those that the model knows.
 
     Raises:
-        ValueError: a split is empty, or a voice has the name of one that the model has.
+        ValueError: nothing can be learnt from, or a voice has the name of one that the model has.
     """
     rows = read_manifest(Path(config.corpus) / "manifest.jsonl")
-    if missing := [split for split in ("train", "valid") if not any(row.split == split for row in rows)]:
-        raise ValueError(
-            f"{config.corpus} must have rows to learn from and some held out; none has the split {missing[0]}."
-        )
+    if not any(row.split == "train" for row in rows):
+        raise ValueError(f"{config.corpus} must have rows to learn from; none has the split train.")
     names = _names(config, rows, known)
-    corpora = tuple(Corpus(config.corpus, split, list(names)) for split in ("train", "valid"))
+    corpora = read_train_and_valid(config.corpus, list(names))
     registers = {name: corpora[0].mean_log_f0[old] for old, name in names.items()}
-    for corpus in corpora:
-        corpus.rows = [replace(row, voice=names[row.voice]) for row in corpus.rows]
-        corpus.voices = [*known, *(name for name in names.values() if name not in known)]
-        corpus.mean_log_f0 = registers
-    return corpora[0], corpora[1]
+    voices = [*known, *(name for name in names.values() if name not in known)]
+    train, valid = (corpus.renamed(names, voices, registers) for corpus in corpora)
+    return train, valid
 
 
 def _names(config: DictConfig, rows: Sequence[ManifestRow], known: Sequence[str]) -> dict[str, str]:

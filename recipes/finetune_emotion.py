@@ -5,12 +5,14 @@ goes out. The twelve labels and the model stay as they are. The idea of learning
 Image is Worth One Word: Textual Inversion" (2022), arXiv 2208.01618; here the word is 14 numbers with names.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from facts import facts_of, licensed
 from finetune_data import Lesson, Lessons, condition_of
 from finetune_model import NO_DROPOUT
 from omegaconf import DictConfig
@@ -51,7 +53,7 @@ def learn_emotion(config: DictConfig, model: AcousticModel, metadata: Mapping[st
     corpus.n_marks = model.text_encoder.n_stresses
     lessons = Lessons(corpus, model.text_encoder.languages, config.max_frames, config.seed)
     model = model.eval().requires_grad_(False)  # in eval mode nothing but the place moves
-    place = nn.Parameter(torch.zeros(K + 3))
+    place, began = nn.Parameter(torch.zeros(K + 3)), time.monotonic()
     before = loss_at(model, lessons, place)
     optimizer = torch.optim.Adam([place], lr=RATE)
     for step in range(STEPS):
@@ -66,7 +68,11 @@ def learn_emotion(config: DictConfig, model: AcousticModel, metadata: Mapping[st
             place[K:].clamp_(-1.0, 1.0)
     after = loss_at(model, lessons, place)
     vector = as_asked(place.detach().numpy().astype(np.float64), metadata.get("intensity_curves", {}))
-    facts = {"name": name, "recipe": "finetune", "loss_neutral": round(before, 4), "loss": round(after, 4)}
+    minutes = round((time.monotonic() - began) / 60.0, 1)
+    facts = licensed(facts_of(config, corpus.rows), config.checkpoint) | {
+        "name": name, "recipe": "finetune", "mode": config.mode, "steps": STEPS, "minutes": minutes,
+        "figures": {"loss_neutral": round(before, 4), "loss": round(after, 4)},
+    }  # fmt: skip
     path = Path(config.output) / f"{name}{SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
     direction = Direction(vector, len(corpus), "groups", facts)

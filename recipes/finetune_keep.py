@@ -17,7 +17,8 @@ from emotts.acoustic.condition import Condition
 from emotts.acoustic.flow import interpolate, sample_times
 from emotts.acoustic.model import AcousticModel
 from emotts.acoustic.objective import WEIGHTS
-from emotts.data.dataset import BatchPlan, Utterance, collate
+from emotts.data.batch_plan import BatchPlan
+from emotts.data.dataset import Utterance, collate
 from emotts.emotion.labels import AVD_MEANS, LABELS
 from emotts.emotion.space import EmotionInput
 from emotts.layers import frame_to_token, lengths_to_mask

@@ -67,7 +67,7 @@ def with_voices(config: dict[str, Any], model: AcousticModel, corpus: Corpus, le
 
 def voices_of(corpus: Corpus) -> list[int]:
     """Return the places of the voices that speak in the corpus."""
-    return sorted({corpus.voices.index(row.voice) for row in corpus.rows})
+    return sorted(corpus.voices.index(voice) for voice in corpus.rows.names("voice"))
 
 
 @torch.inference_mode()

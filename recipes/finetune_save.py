@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from facts import facts_of
+from facts_data import voice_cards
 from omegaconf import DictConfig
 from torch import nn
 
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
 from emotts.audio import load_audio, speech_level_db
+from emotts.checkpoint.described import corpora_text
 from emotts.data.dataset import Corpus
 from emotts.data.manifest import ManifestRow
 from emotts.text.symbols import is_pause
@@ -20,7 +22,7 @@ from emotts.text.symbols import is_pause
 # What a checkpoint says of how it was made and what it is worth, which is not so of a model made from it.
 CLAIMS = (
     "licence", "data", "figures", "recipe", "command", "commit", "seed", "steps", "minutes", "utterances", "hours", "licences",
-    "config",
+    "languages", "corpora", "config",
 )  # fmt: skip
 RECORDINGS, SEPARATOR = "; recordings: ", "; "
 LEVEL_UTTERANCES = 6  # that tell how loud a voice is; their mean is known to 0.5 dB
@@ -80,7 +82,8 @@ def new_metadata(
     # a student is of the flows that it learnt from, and these stay in mode=voice alone
     gone = () if config.mode == "voice" else ("student", "student_steps", "student_prosody_steps")
     training = {name: made for name, made in (metadata.get("training") or {}).items() if name not in gone}
-    own = facts_of(config, rows)
+    own = {key: fact for key, fact in facts_of(config, rows).items() if key != "name"}
+    cards = {card["name"]: card for corpus in reversed(corpora) for card in voice_cards(corpus.rows)}
     claims = {key: metadata[key] for key in CLAIMS if key in metadata}
     made = {
         "recipe": "finetune",
@@ -92,7 +95,7 @@ def new_metadata(
         **own,
         "base": {"name": metadata.get("name") or "unnamed", "manifest": base, **claims},
     }
-    heard = f"{own['utterances']} utterances of {', '.join(names)}"
+    heard = f"{own['utterances']} utterances of {', '.join(names)} from {corpora_text(own['corpora'])}"
     return {
         **{key: value for key, value in metadata.items() if key not in (*CLAIMS, *gone)},
         "name": f"{metadata.get('name') or 'unnamed'}+{'+'.join(names)}"[:80],
@@ -102,7 +105,7 @@ def new_metadata(
         "training": training | {step_name(training): made},
         "voices": [
             *(card for name, card in told.items() if name not in names),
-            *(_card(name, rows, told) for name in names),
+            *(_card(name, rows, told, cards[name]) for name in names),
         ],
     }
 
@@ -124,15 +127,17 @@ def joined_licence(base: str | None, recordings: Sequence[str]) -> str:
     return f"{first}{RECORDINGS}{said}" if said else first
 
 
-def _card(name: str, rows: Sequence[ManifestRow], told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what is told of a voice; of one that was there before, what was told of it stays."""
+def _card(
+    name: str, rows: Sequence[ManifestRow], told: Mapping[str, Mapping[str, Any]], found: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what is told of a voice; of one that was there before, what was told of it stays. `found`: by manifest and origins."""
     own = [row for row in rows if row.voice == name]
     old = told.get(name, {})
     before = str(old.get("licence") or "")
     new = [one for one in sorted({row.licence for row in own}) if f" and {one} and " not in f" and {before} and "]
     description = f"fine-tuned from {sum(row.duration_s for row in own) / 60.0:.1f} minutes"
     return {
-        "accent": own[0].language,
+        **{key: value for key in ("gender", "accent") if (value := found[key])},
         **old,
         "name": name,
         "licence": " and ".join([*([before] if before else []), *new]),

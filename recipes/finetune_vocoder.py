@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from held_out import open_train_and_valid
 from torch import Tensor
 from train_vocoder import CONTEXT, Crops, Recordings, losses_of
 
@@ -56,8 +57,8 @@ def adapt_vocoder(
         log: takes a line per hearing of the held-out recordings.
     """
     vocoder = deepcopy(old).cpu().requires_grad_(True)
-    train, valid = Recordings(corpus, "train"), Recordings(corpus, "valid")
-    longest = min(max(row.n_frames for row in part.rows) for part in (train, valid))
+    train, valid = map(Recordings, open_train_and_valid(corpus))
+    longest = min(int(part.rows.column("n_frames").max()) for part in (train, valid))
     n_frames = min(FRAMES, longest - 2 * CONTEXT)
     if n_frames < LEAST_FRAMES:
         log(

@@ -2,8 +2,9 @@
 
 python recipes/prepare_corpus.py corpus=esd root=/data/ESD output=runs/esd [processes=4] [listing_only=true]
 
-Over a cluster, machine i of n is given shard=i/n, all with the same output on a shared disk; the same command without shard
-then joins what they made, and makes what is missing. The result is that of one machine, byte for byte.
+Over a cluster, job i of n is given shard=i/n, all with the same output on a shared disk; -m +launch=slurm shard=1/2,2/2 starts two.
+The same command without shard then joins what they made, and makes what is missing. The result is that of one machine, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -18,76 +19,107 @@ import time  # noqa: E402
 from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed  # noqa: E402
 from contextlib import AbstractContextManager, nullcontext  # noqa: E402
-from dataclasses import fields  # noqa: E402
+from dataclasses import fields, replace  # noqa: E402
 from functools import lru_cache  # noqa: E402
 from multiprocessing import get_context, parent_process  # noqa: E402
 from pathlib import Path  # noqa: E402
 from threading import Thread  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
-import hydra  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from emotts.data.alignment import ALIGNERS, LISTENED  # noqa: E402
+from emotts.data.alignment import ALIGNERS, EXPECTED, LISTENED  # noqa: E402
 from emotts.data.corpora.registry import corpus_class  # noqa: E402
-from emotts.data.corpora.rows import Corpus, Listing, without_repeats  # noqa: E402
+from emotts.data.corpora.rows import Corpus, CorpusFacts, Listing, SourceRow, without_repeats  # noqa: E402
+from emotts.data.faults import MachineFault, fault_at, is_of_machine  # noqa: E402
 from emotts.data.prepare import (  # noqa: E402
     Job,
     Shard,
+    check_shards,
     completeness,
     gain_of,
     merge_shards,
     plan_shards,
     prepare_shard,
-    relabelled,
     speakers,
+)
+from emotts.data.prepare_clip import Settings, SpeechListener  # noqa: E402
+from emotts.data.prepare_listing import (  # noqa: E402
+    check_apart,
+    check_listing,
+    is_begun,
+    make_folder,
+    relabelled,
     write_listing,
 )
-from emotts.data.prepare_clip import MelJudge, Settings, SpeechListener  # noqa: E402
+from emotts.data.prepare_needs import check_needs  # noqa: E402
+
+if TYPE_CHECKING:
+    from emotts.emotion.listening import RecognizerJudge
 
 
-@hydra.main(version_base=None, config_path="../conf/prepare", config_name="prepare_corpus")
 def main(config: DictConfig) -> None:
-    """Run the recipe; a mistake costs one line."""
+    """List, verify, prepare, merge.
+
+    Raises:
+        ValueError: a mistake in the options, or a folder that is not this corpus.
+        OSError: a file is missing, or the machine is at fault.
+    """
     try:
         prepare(config)
-    except (ValueError, OSError, BrokenExecutor) as error:
-        sys.exit(f"prepare_corpus: error: {' '.join(str(error).split())}")
+    except BrokenExecutor:
+        raise MachineFault(
+            "a worker was ended by the system, perhaps for want of memory: run the same command again with fewer processes."
+        ) from None
+    except OSError as error:
+        if isinstance(error, MachineFault) or not is_of_machine(error):
+            raise
+        raise fault_at(str(config.output), error) from error
 
 
 def prepare(config: DictConfig) -> None:
-    """List, verify, prepare, merge."""
-    # 1. List: what the corpus says of its clips.
+    """Do the work of `main`."""
+    # 1. List: what the corpus says of its clips. Nothing is written before all of it is known to be right.
     own = own_part(config.shard)
+    processes = count("processes", config.processes)
+    shard_size = count("shard_size", config.shard_size)
     corpus = build_corpus(config.corpus)
     settings = Settings(**checked("settings", config.settings, Settings))
     if config.aligner not in ALIGNERS:
         raise ValueError(f"aligner must be one of {', '.join(ALIGNERS)}; got {config.aligner!r}.")
-    if config.aligner == LISTENED and not config.listing_only:
-        load_listener_once()  # says at once if there is none
     root, output = Path(str(config.root)), Path(str(config.output))
-    job = Job(root.resolve(), output, settings, config.judge, config.aligner)
+    check_apart(root, output)
+    job = Job(root.resolve(), output, settings, config.judge, config.aligner, None)
+    if not config.listing_only:
+        job = heard_by(job)
     started = time.perf_counter()
     listing = corpus.read(root)
     labels: Any = OmegaConf.to_container(config.relabel) if config.relabel else {}
     rows, repeats = without_repeats(relabelled(listing.rows, labels))
     listing = Listing(rows, listing.problems + repeats, listing.notes)
-    write_listing(output, listing)
+    check_listing(output, listing)
+    make_folder(output)
+    if config.listing_only or not is_begun(output):
+        write_listing(output, listing)
     print(completeness(listing, corpus.facts), *listing.notes, sep="\n", file=sys.stderr)
     print(f"listed {len(rows) / max(time.perf_counter() - started, 1e-9):.0f} clips a second", file=sys.stderr)
     if not rows:
         raise ValueError(f"{corpus.facts.title}: no clip can be used; {output / 'quarantine.jsonl'} says why.")
     if config.listing_only:
         return
+    check_texts(rows, settings, corpus.facts)
+    for line in check_needs(rows, settings):
+        print(line, file=sys.stderr)
 
     # 2. Level: one gain per speaker. 3. Prepare: finished shards are skipped.
-    with workers(config.processes) as pool:
-        drafts = plan_shards(rows, dict.fromkeys(speakers(rows), 0.0), config.shard_size)[own]
+    with workers(processes) as pool:
+        drafts = plan_shards(rows, dict.fromkeys(speakers(rows), 0.0), shard_size)[own]
         needed = {row.voice for shard in drafts for row in shard.rows}
         people = [(job, voice, part) for voice, part in speakers(rows).items() if voice in needed]
         gains = dict.fromkeys(speakers(rows), 0.0) | dict(run(pool, gain_of, people, "speaker"))
-        shards = plan_shards(rows, gains, config.shard_size)[own]
+        shards = plan_shards(rows, gains, shard_size)[own]
+        check_shards(job, shards)
         for _ in run(pool, work, [(job, shard) for shard in shards], "shard"):
             pass
     if config.shard is not None:
@@ -99,6 +131,38 @@ def prepare(config: DictConfig) -> None:
     print(json.dumps(report, indent=2, ensure_ascii=False))
     if not report["utterances"]:
         raise ValueError(f"{corpus.facts.title}: no clip could be prepared; {output / 'quarantine.jsonl'} says why.")
+    if unheard := report["alignment"].get(EXPECTED):
+        print(expected_line(unheard, rows), file=sys.stderr)
+
+
+def check_texts(rows: Sequence[SourceRow], settings: Settings, facts: CorpusFacts) -> None:
+    """Refuse a corpus without texts where texts are needed, before any clip is decoded for nothing."""
+    if settings.needs_text and all(row.text is None for row in rows):
+        raise ValueError(
+            f"{facts.title}: none of its {len(rows)} clips has a text, so no clip could be prepared; "
+            "settings.needs_text=false keeps them, for recognisers and vocoders only."
+        )
+
+
+def expected_line(unheard: int, rows: Sequence[SourceRow]) -> str:
+    """Say how many durations are guesses, and how to have them heard."""
+    english = {row.language.partition("-")[0] for row in rows} == {"en"}
+    remedy = "aligner=listened hears them" if english else "aligner=listened hears English"
+    return (
+        f"{unheard} clips have expected durations, each phoneme its usual share of the speech: nothing heard them. {remedy}, "
+        "settings.textgrids=FOLDER takes those of an aligner such as MFA, both into another output. For recognisers it is enough."
+    )
+
+
+def heard_by(job: Job) -> Job:
+    """Load what will hear the clips, so that it is told at once if there is none; return the job with the judge's weights named."""
+    if job.aligner == LISTENED:
+        load_listener_once()
+    if job.judge is None:
+        return job
+    from emotts.listeners import fingerprint
+
+    return replace(job, judge_weights=fingerprint(load(job.judge).model))
 
 
 def own_part(shard: str | None) -> slice:
@@ -113,6 +177,17 @@ def own_part(shard: str | None) -> slice:
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise ValueError(f"shard must be i/n, such as 2/8 for the second of eight machines; got {shard!r}.")
     return slice(int(number) - 1, None, int(count))
+
+
+def count(name: str, value: Any) -> int:
+    """Return an option that counts something.
+
+    Raises:
+        ValueError: it is no whole number from 1 on.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be 1 or more; got {value!r}.")
+    return value
 
 
 def build_corpus(config: DictConfig) -> Corpus:
@@ -144,11 +219,22 @@ def work(job: Job, shard: Shard) -> str:
 
 
 @lru_cache(maxsize=1)
-def load(judge: str) -> MelJudge:
-    """Load the recogniser once per process."""
+def load(judge: str) -> RecognizerJudge:
+    """Load the recogniser once per process.
+
+    Raises:
+        ValueError: the folder holds none, or one that does not read mels.
+        FileNotFoundError: there is no such folder.
+    """
+    from emotts.emotion.listening import RecognizerJudge
     from emotts.judges import load_judge
 
-    return load_judge("recognizer", None if judge == "bundled" else judge)  # type: ignore[return-value]
+    found = load_judge("recognizer", None if judge == "bundled" else judge)
+    if not isinstance(found, RecognizerJudge) or found.encoder is not None:
+        raise ValueError(
+            f"judge {judge!r} reads a frozen encoder; clips are heard by one that reads mels, such as bundled."
+        )
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -199,7 +285,7 @@ def run(
 
 
 if __name__ == "__main__":
-    from start import CONF, spell_out
+    from start import CONF
+    from start import run as start
 
-    spell_out("prepare_corpus", CONF / "prepare")
-    main()
+    start("prepare_corpus", CONF / "prepare")

@@ -14,21 +14,24 @@ from typing import Any
 
 import hydra
 import yaml
+from choices import refuse_choice
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 SMOKE = Path("runs/smoke")
 EXTRAS = {"slurm": "hydra/launcher", "sweep": "hydra/sweeper"}
 
 
-def run(name: str) -> None:
-    """Run recipes/<name>.py with the command line's options over conf/<name>.yaml; a sweep minimises what its main returns."""
-    spell_out(name)
-    make_output(name, sys.argv[1:])
+def run(name: str, folder: Path = CONF) -> None:
+    """Run recipes/<name>.py with the command line's options over <folder>/<name>.yaml; a sweep minimises what its main returns."""
+    spell_out(name, folder)
+    if folder == CONF:  # Hydra's own files lie in the output; preparing makes it after it has seen where it lies
+        make_output(name, sys.argv[1:])
     recipes = str(Path(__file__).parent)  # where the jobs of a launcher find the recipe
     os.environ["PYTHONPATH"] = os.pathsep.join([recipes, *filter(None, [os.environ.get("PYTHONPATH")])])
 
@@ -36,12 +39,28 @@ def run(name: str) -> None:
         try:
             refuse_foreign_targets(config)
             return import_module(name).main(config)
-        except (ValueError, OSError, MemoryError, FloatingPointError) as error:
+        except (ValueError, OSError, MemoryError, FloatingPointError, HydraException, OmegaConfBaseException) as error:
             if "HYDRA_FULL_ERROR" in os.environ:
                 raise
-            sys.exit(f"{name}: error: {' '.join(str(error).split())}")
+            sys.exit(f"{name}: error: {told(error, name, folder)}")
 
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()
+    hydra.main(version_base="1.3", config_path=str(folder), config_name=name)(guarded)()
+
+
+def told(error: Exception, name: str, folder: Path) -> str:
+    """Say an error in one line."""
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is missing: give {error.full_key}=... {see(name, folder)}"
+    if isinstance(error, InstantiationException):  # in several lines, with the whole of the target
+        place = str(error).rpartition("full_key: ")[2].strip() if "full_key: " in str(error) else "a part"
+        cause = " ".join(str(error.__cause__ or error).split())
+        return f"{place} cannot be made from its _target_ and its values ({cause}). {see(name, folder)}"
+    return " ".join(str(error).split())
+
+
+def see(name: str, folder: Path) -> str:
+    """Name the file that says which options a recipe has."""
+    return f"See {(folder / name).relative_to(CONF.parent)}.yaml."
 
 
 def make_output(name: str, arguments: list[str]) -> None:
@@ -82,7 +101,11 @@ def options_of(name: str, arguments: list[str], folder: Path = CONF) -> list[str
 
 def check(name: str, options: list[str], folder: Path) -> None:
     """Refuse options that the recipe has not."""
-    groups = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir()}
+    for option in options:
+        refuse_choice(name, option)
+    # a name of its own is no choice, though a group has it: recognizer= of calibrate_intensity is a folder
+    plain = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+    groups = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir()} - plain.keys()
     chosen = [option for option in options if key_of(option) in groups]
     for option in chosen:
         group, _, choice = option.partition("=")
@@ -109,7 +132,7 @@ def check(name: str, options: list[str], folder: Path) -> None:
         if option.startswith("+") and parent in known:
             continue  # a mapping whose keys are free, such as hours of voices
         nearest = difflib.get_close_matches(key, [*known, *groups], 1, 0.0)
-        raise ValueError(f"there is no option {key}; the nearest is {nearest[0]}. See conf/{name}.yaml.")
+        raise ValueError(f"there is no option {key}; the nearest is {nearest[0]}. {see(name, folder)}")
 
 
 def key_of(option: str) -> str:

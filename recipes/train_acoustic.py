@@ -13,16 +13,18 @@ from pathlib import Path
 import hydra
 import numpy as np
 import torch
-from facts import facts_of_run, facts_of_trainer
+from facts import facts_of_run, facts_of_trainer, voices_of_run
+from held_out import read_train_and_valid
 from omegaconf import DictConfig, OmegaConf
 
+from emotts.acceleration.load import SAMPLING
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.model import AcousticModel
 from emotts.acoustic.objective import Residuals, Target, acoustic_losses, loss_counts, total
 from emotts.audio import SPEC, save_audio
 from emotts.data.balance import balanced_weights
-from emotts.data.dataset import Batch, BatchPlan, Corpus, collate
-from emotts.data.manifest import read_manifest
+from emotts.data.batch_plan import BatchPlan
+from emotts.data.dataset import Batch, Corpus, collate
 from emotts.data.readers import readers_of
 from emotts.emotion.space import EmotionInput
 from emotts.pipeline import EmoTTS
@@ -38,7 +40,6 @@ SAMPLES = (
     ("sad", "Nobody was at home."),
 )
 SAMPLE_LANGUAGE = "en-us"
-SAMPLING = {"default_temperature": 0.2, "default_prosody_temperature": 0.5}
 
 
 @dataclass
@@ -65,9 +66,12 @@ class Lessons:
 
     def __init__(self, corpus: Corpus, languages: list[str], config: DictConfig, balance: float) -> None:
         self.corpus = corpus
-        shares = balanced_weights(corpus.rows, corpus.corpora, balance) if balance > 0 else None
-        self.plan = BatchPlan([r.n_frames for r in corpus.rows], config.max_frames, config.seed, shares)
-        self.language = torch.tensor([languages.index(r.language.lower()) for r in corpus.rows])
+        rows = corpus.rows
+        shares = balanced_weights(rows, rows.codes("corpus")[0], balance) if balance > 0 else None
+        self.plan = BatchPlan(corpus.lengths, config.max_frames, config.seed, shares)
+        codes, names = rows.codes("language")
+        place = {name.lower(): languages.index(name.lower()) for name in rows.names("language")}
+        self.language = torch.tensor([place.get(name.lower(), -1) for name in names])[torch.from_numpy(codes)]
 
     def __call__(self, number: int) -> Lesson:
         picks = self.plan.indices(number)
@@ -80,11 +84,8 @@ def folders_of(config: DictConfig) -> list[str]:
 
 
 def load(config: DictConfig) -> tuple[Corpus, Corpus]:
-    """Return what is trained on and what is held out, with the same voices at the same registers."""
-    folders = folders_of(config)
-    found = {row.voice for folder in folders for row in read_manifest(Path(folder) / "manifest.jsonl")}
-    voices = list(config.voices or sorted(found))
-    train, valid = (Corpus(folders, split, voices, in_memory_gb=config.in_memory_gb) for split in ("train", "valid"))
+    """Return what is trained on and what is held out, with the same voices at the same registers; see held_out.py."""
+    train, valid = read_train_and_valid(folders_of(config), config.voices or None, config.in_memory_gb)
     if config.limit is not None:
         train = train.spread(config.limit)
     valid.mean_log_f0 = train.mean_log_f0
@@ -94,10 +95,11 @@ def load(config: DictConfig) -> tuple[Corpus, Corpus]:
 def set_statistics(model: AcousticModel, corpus: Corpus) -> None:
     """Set the normalisation buffers from the corpus: mel per bin and token features. A resumed run keeps its own."""
     picks = range(0, len(corpus), max(1, len(corpus) // 600))
-    mel = torch.cat([torch.from_numpy(corpus.raw[i]["mel"]).float() for i in picks])
+    some = [corpus.utterance(i) for i in picks]
+    mel = torch.cat([torch.from_numpy(one.mel).float() for one in some])
     model.mel_mean.copy_(mel.mean(dim=0))
     model.mel_std.copy_(mel.std(dim=0).clamp_min(0.1))
-    features = torch.cat([torch.from_numpy(corpus.utterance(i).features) for i in picks])
+    features = torch.cat([torch.from_numpy(one.features) for one in some])
     model.prosody.mean.copy_(features.mean(dim=0))
     model.prosody.std.copy_(features.std(dim=0).clamp_min(0.05))
 
@@ -185,6 +187,7 @@ def export(trainer: Trainer[Lesson], config: DictConfig, name: str = "export") -
 
     with trainer.averaged() as model:
         metadata = facts_of_run(config, config.corpus) | facts_of_trainer("train_acoustic", trainer)
+        metadata["voices"] = voices_of_run(config.corpus, config.acoustic.voices)
         modules = {"acoustic": (OmegaConf.to_container(config.acoustic, resolve=True), model)}
         save_checkpoint(Path(config.output) / name, modules, metadata)
 
@@ -192,15 +195,16 @@ def export(trainer: Trainer[Lesson], config: DictConfig, name: str = "export") -
 def main(config: DictConfig) -> float:
     # 1. Data and model.
     corpus, valid = load(config)
-    languages = sorted({row.language.lower() for row in (*corpus.rows, *valid.rows)})
-    if readers := readers_of((*corpus.rows, *valid.rows)):
+    languages = sorted({name.lower() for part in (corpus, valid) for name in part.rows.names("language")})
+    if readers := readers_of(corpus.rows, valid.rows):
         OmegaConf.update(config, "acoustic.text_encoder.read_by", readers, force_add=True)
     (Path(config.output) / "samples").mkdir(parents=True, exist_ok=True)
     model = build(config, corpus.voices, languages)
     corpus.n_marks = valid.n_marks = model.text_encoder.n_stresses
     set_statistics(model, corpus)
-    told = {"utterances": len(corpus), "hours": round(sum(r.n_frames for r in corpus.rows) / 93.75 / 3600, 2)}
-    told |= {"left_out": corpus.left_out, "languages": languages}
+    told = {"utterances": len(corpus), "hours": round(int(corpus.lengths.sum(dtype=np.int64)) / 93.75 / 3600, 2)}
+    untrained = sorted(set(corpus.voices) - set(corpus.rows.names("voice")))
+    told |= {"left_out": corpus.left_out, "languages": languages, "untrained_voices": untrained}
     told |= {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
 
     # 2. Training.

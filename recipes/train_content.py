@@ -14,14 +14,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from facts import facts_of_run, facts_of_trainer
+from held_out import load_train_and_valid
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.content.speech_encoder import SpeechEncoder
+from emotts.data.batch_plan import BatchPlan
 from emotts.data.content_batches import UNKNOWN, ContentBatch, ContentSource, Mixing
-from emotts.data.dataset import BatchPlan, load_corpora
 from emotts.emotion.augment import MelAugment, cut_band
 from emotts.layers import lengths_to_mask
 from emotts.training import Trainer
@@ -87,10 +88,10 @@ def counts_of(batch: ContentBatch) -> dict[str, Tensor]:
 
 def set_statistics(model: SpeechEncoder, text_encoder: torch.nn.Module, source: ContentSource) -> None:
     """Set the mean and standard deviation of the text encoder's output over some utterances."""
-    batch = source.batch(range(0, len(source.places), max(1, len(source.places) // 200)), np.random.default_rng(0))
-    mask = lengths_to_mask(batch.token_lengths, batch.phonemes.shape[1])
+    phonemes, stresses, lengths = source.tokens(range(0, len(source), max(1, len(source) // 200)))
+    mask = lengths_to_mask(lengths, phonemes.shape[1])
     with torch.no_grad():
-        rows = text_encoder(batch.phonemes, batch.stresses, mask)[mask]
+        rows = text_encoder(phonemes, stresses, mask)[mask]
     model.content_mean.copy_(rows.mean(dim=0))
     model.content_scale.copy_(rows.std(dim=0).clamp_min(1e-3))
 
@@ -109,19 +110,14 @@ def main(config: DictConfig) -> None:
     acoustic = load_checkpoint(config.acoustic_folder)[0]["acoustic"]
     assert isinstance(acoustic, AcousticModel)
     text_encoder = acoustic.text_encoder.eval().requires_grad_(False)
-    source = ContentSource(
-        load_corpora(config.corpora, "train", config.longest, config.in_memory_gb), Mixing(**config.mixing), config.seed
-    )
-    valid = ContentSource(
-        load_corpora(config.corpora, "valid", config.longest, config.in_memory_gb),
-        Mixing(overlap=0.0, other=0.0, gain_db=0.0),
-        config.seed,
-    )
+    learnt, held_out = load_train_and_valid(config.corpora, config.longest, config.in_memory_gb)
+    source = ContentSource(learnt, Mixing(**config.mixing), config.seed)
+    valid = ContentSource(held_out, Mixing(overlap=0.0, other=0.0, gain_db=0.0), config.seed)
     torch.manual_seed(config.seed)
     model: SpeechEncoder = hydra.utils.instantiate(config.speech_encoder)
     set_statistics(model, text_encoder, source)
-    hours = round(sum(source.lengths) / 93.75 / 3600, 2)
-    print(json.dumps({"utterances": len(source.places), "hours": hours, "voices": len(source.voices)}), flush=True)
+    hours = round(int(source.lengths.sum(dtype=np.int64)) / 93.75 / 3600, 2)
+    print(json.dumps({"utterances": len(source), "hours": hours, "voices": len(source.voices)}), flush=True)
 
     trainer: Trainer[ContentBatch] = Trainer(
         model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,

@@ -6,6 +6,7 @@ on voices and sentences that it has not seen are printed and kept with it. `eval
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,9 +168,7 @@ def gather(
 
 
 def _label_of(row: ManifestRow) -> int:
-    if row.label is None:
-        return -1
-    return 0 if row.intensity == 0.0 else LABELS.index(row.label)
+    return -1 if row.label is None else 0 if row.intensity == 0.0 else LABELS.index(row.label)
 
 
 def fit_view(name: str, names: Sequence[str], clips: Clips, config: DictConfig) -> View:
@@ -262,8 +261,7 @@ def calibrate(
 
 def train_view(name: str, names: Sequence[str], clips: Clips, n_whole: int, config: DictConfig) -> View:
     """Fit on all clips and calibrate by folds that leave one voice out."""
-    probability = np.zeros((len(clips.labels), len(LABELS)))
-    raw = np.zeros((len(clips.labels), 3))
+    probability, raw = (np.zeros((len(clips.labels), n)) for n in (len(LABELS), 3))
     for voice in np.unique(clips.voices):
         out = clips.voices == voice
         fold = fit_view(name, names, clips.chosen(~out), config)
@@ -276,8 +274,7 @@ def measure(view: View, names: Sequence[str], clips: Clips, clear_intensity: flo
     raw_probability, _, avd = ask(view, names, clips)
     probability, avd = cool(raw_probability, view.temperature), np.clip(avd, -1.0, 1.0)
     clear = clips.is_clear(clear_intensity)
-    top = np.argsort(-probability, axis=1)
-    asked = clips.labels
+    top, asked = np.argsort(-probability, axis=1), clips.labels
     figures = {
         "n": float(len(asked)),
         "n_clear": float(clear.sum()),
@@ -304,7 +301,7 @@ def calibration_error(probability: np.ndarray, asked: np.ndarray, n_bins: int = 
 
 
 def main(config: DictConfig) -> None:
-    corpus, output = Path(config.corpus), Path(config.output)
+    began, corpus, output = time.monotonic(), Path(config.corpus), Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     rows, cache = read_manifest(corpus / "manifest.jsonl"), FeatureCache(corpus, output / "features.npz", config.seed)
     if not config.evaluate_only:
@@ -319,7 +316,9 @@ def main(config: DictConfig) -> None:
             ]
             clips = Clips(*(np.concatenate([getattr(p, f) for p in parts]) for f in Clips.__dataclass_fields__))
             views[name] = train_view(name, cache.names, clips, len(mine), config)
-        metadata = licensed(facts_of(config, mine)) | {"recipe": "train_judge", "voices": list(config.voices)}
+        minutes = round((time.monotonic() - began) / 60.0, 1)
+        facts = {"recipe": "train_judge", "minutes": minutes, "voices": list(config.voices)}
+        metadata = licensed(facts_of(config, mine)) | facts
         judge = FeaturesJudge(views, config.uncertain_below, metadata)
         save(judge, Path(config.export))
     judge = FeaturesJudge.from_pretrained(config.export)

@@ -5,6 +5,7 @@ utterance; what the mel then lacks is the loss. Run the same command again to go
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from facts import facts_of_run, facts_of_trainer
+from held_out import load_train_and_valid
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
-from emotts.data.dataset import Batch, BatchPlan, collate, load_corpora
+from emotts.data.batch_plan import BatchPlan
+from emotts.data.dataset import Batch, Corpus, collate
+from emotts.data.joined import Joined
 from emotts.emotion.augment import MelAugment, cut_band
 from emotts.emotion.space import EmotionInput
 from emotts.layers import lengths_to_mask
@@ -45,39 +49,38 @@ class VoiceBatch:
 class VoiceSource:
     """Utterances of several corpora, each with the others of its voice."""
 
-    def __init__(self, config: DictConfig, split: str, named: list[str]) -> None:
-        self.corpora = load_corpora(config.corpora, split, config.longest, config.in_memory_gb)
+    def __init__(self, config: DictConfig, corpora: Sequence[Corpus], named: list[str]) -> None:
+        self.corpora = list(corpora)
         self.named, self.most = named, int(config.reference_frames)
-        self.places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus))]
-        self.of_voice: dict[str, list[tuple[int, int]]] = {}
-        for c, i in self.places:
-            self.of_voice.setdefault(self.corpora[c].rows[i].voice, []).append((c, i))
+        self.all = Joined(self.corpora)
+        self.order = np.argsort(self.all.voice, kind="stable")  # the utterances of a voice, then those of the next
+        self.ends = np.cumsum(np.bincount(self.all.voice))
         self.balanced = self._balanced()
 
-    def _balanced(self) -> list[int]:
+    def of_voice(self, code: int) -> np.ndarray:
+        """Return the utterances of a voice, by its place among `all.names`."""
+        return self.order[self.ends[code - 1] if code else 0 : self.ends[code]]
+
+    def _balanced(self) -> np.ndarray:
         """Return utterances so that no voice has more than 3 times the median voice's."""
-        most = 3 * int(np.median([len(places) for places in self.of_voice.values()]))
-        seen: dict[str, int] = {}
-        picks = []
-        for k, (c, i) in enumerate(self.places):
-            voice = self.corpora[c].rows[i].voice
-            stride = max(1, len(self.of_voice[voice]) // most)
-            seen[voice] = seen.get(voice, -1) + 1
-            if seen[voice] % stride == 0:
-                picks.append(k)
-        return picks
+        counts = np.diff(self.ends, prepend=0)
+        stride = np.maximum(1, counts // (3 * int(np.median(counts))))
+        voice = self.all.voice[self.order]
+        rank = np.arange(len(self.order)) - (self.ends - counts)[voice]
+        return np.sort(self.order[rank % stride[voice] == 0])
 
     @property
-    def lengths(self) -> list[int]:
-        return [self.corpora[c].rows[i].n_frames for c, i in (self.places[k] for k in self.balanced)]
+    def lengths(self) -> np.ndarray:
+        """Frames of every balanced utterance."""
+        return self.all.lengths[self.balanced]
 
     def batch(self, picks: list[int], generator: np.random.Generator) -> VoiceBatch:
         items, references, registers, named = [], [], [], []
-        for c, i in (self.places[self.balanced[p]] for p in picks):
-            corpus, voice = self.corpora[c], self.corpora[c].rows[i].voice
+        for k in (int(self.balanced[p]) for p in picks):
+            c, i = self.all.place(k)
+            corpus, voice = self.corpora[c], self.all.names[self.all.voice[k]]
             items.append(corpus.utterance(i))
-            others = [place for place in self.of_voice[voice] if place != (c, i)] or [(c, i)]
-            oc, oi = others[generator.integers(len(others))]
+            oc, oi = self.all.place(self._another(k, generator))
             raw = self.corpora[oc].raw[oi]
             references.append(np.concatenate([raw["mel"], raw["f0"][:, None]], axis=1)[: self.most].astype(np.float32))
             registers.append(corpus.mean_log_f0[voice])
@@ -87,6 +90,12 @@ class VoiceSource:
             collate(items), torch.nn.utils.rnn.pad_sequence(parts, batch_first=True),
             torch.tensor([len(part) for part in parts]), torch.tensor(registers), torch.tensor(named),
         )  # fmt: skip
+
+    def _another(self, k: int, generator: np.random.Generator) -> int:
+        """Draw another utterance of the voice of utterance k, or itself where it is alone."""
+        own = self.of_voice(int(self.all.voice[k]))
+        drawn = int(generator.integers(max(1, len(own) - 1)))
+        return int(own[drawn + (len(own) > 1 and own[drawn] >= k)])
 
 
 def distorted(found: VoiceBatch, augment: MelAugment, generator: torch.Generator) -> VoiceBatch:
@@ -138,6 +147,12 @@ def losses_of(model: Any, acoustic: AcousticModel, found: VoiceBatch) -> dict[st
     return losses
 
 
+def counts_of(found: VoiceBatch) -> dict[str, Tensor]:
+    """Return what each loss is a mean over, so that batches in parts can be averaged rightly."""
+    frames = found.batch.durations.sum()
+    return {"mel": frames, "prior": frames, "named": (found.named >= 0).sum()}
+
+
 def _stacked(one: Tensor, n_one: Tensor, other: Tensor, n_other: Tensor) -> tuple[Tensor, Tensor]:
     longest = max(one.shape[1], other.shape[1])
     parts = [F.pad(x, (0, 0, 0, longest - x.shape[1])) for x in (one, other)]
@@ -166,14 +181,14 @@ def main(config: DictConfig) -> None:
     acoustic = load_checkpoint(config.acoustic_folder)[0]["acoustic"]
     assert isinstance(acoustic, AcousticModel)
     acoustic.eval().requires_grad_(False)
-    source = VoiceSource(config, "train", acoustic.voices.names)
-    valid = VoiceSource(config, config.valid_split, acoustic.voices.names)
+    parts = load_train_and_valid(config.corpora, config.longest, config.in_memory_gb, config.valid_split)
+    source, valid = (VoiceSource(config, part, acoustic.voices.names) for part in parts)
     for corpus in (*source.corpora, *valid.corpora):
         corpus.n_marks = acoustic.text_encoder.n_stresses
     torch.manual_seed(config.seed)
     model = hydra.utils.instantiate(config.reference_voice)
-    hours = round(sum(source.lengths) / 93.75 / 3600, 2)
-    print(json.dumps({"utterances": len(source.balanced), "hours": hours, "voices": len(source.of_voice)}), flush=True)
+    hours = round(int(source.lengths.sum(dtype=np.int64)) / 93.75 / 3600, 2)
+    print(json.dumps({"utterances": len(source.balanced), "hours": hours, "voices": len(source.all.names)}), flush=True)
 
     trainer: Trainer[VoiceBatch] = Trainer(
         model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
@@ -191,12 +206,18 @@ def main(config: DictConfig) -> None:
         validate(trainer, lambda step: valid.batch(valid_plan.indices(step), np.random.default_rng(step)), losses)
         export(trainer, config)
 
+    def batch_of(number: int) -> VoiceBatch:
+        # distorted as a whole: what is drawn depends on the longest utterance, which not every part of a batch has
+        found = source.batch(plan.indices(number), np.random.default_rng((config.seed, number)))
+        return distorted(found, augment, torch.Generator().manual_seed(trainer.seed_of(number)))
+
     trainer.fit(
-        lambda step: source.batch(plan.indices(step), np.random.default_rng((config.seed, step))),
-        lambda model, batch, generator: losses(model, distorted(batch, augment, generator), generator),
+        batch_of,
+        losses,
         lambda losses: torch.stack([config.weights[name] * losses[name] for name in config.weights]).sum(),
         config.max_minutes,
         on_save,
+        counts_of,
     )
 
 

@@ -13,12 +13,13 @@ import hydra
 import numpy as np
 import torch
 from facts import facts_of_run, facts_of_trainer
+from held_out import open_train_and_valid
 from omegaconf import DictConfig, OmegaConf
-from safetensors import safe_open
 from torch import Tensor
 
 from emotts.audio import SPEC, LogMel, load_audio, save_audio
-from emotts.data.manifest import ManifestRow, read_manifest
+from emotts.data.features import Shards
+from emotts.data.rows import Rows
 from emotts.training import Trainer
 from emotts.training.parts import on_device
 from emotts.vocoder.baseline import BaselineVocoder
@@ -39,55 +40,52 @@ class Crops:
 
 
 class Recordings:
-    """The audio and F0 of one split of a manifest."""
+    """The audio and F0 of some rows of one or several manifests."""
 
-    def __init__(self, folder: str | Path, split: str) -> None:
-        self.folder = Path(folder)
-        self.rows = [row for row in read_manifest(self.folder / "manifest.jsonl") if row.split == split]
-        if not self.rows:
-            raise ValueError(f"{self.folder / 'manifest.jsonl'} has no rows of the split {split!r}.")
-        self._f0 = self._read_f0()
-        self._usable: dict[int, tuple[list[ManifestRow], np.ndarray]] = {}  # and their shares of all moments, by frames
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self._shards = Shards(self.rows)
+        self._usable: dict[
+            int, tuple[np.ndarray, np.ndarray]
+        ] = {}  # rows, and up to which share of all moments, by frames
 
-    def _read_f0(self) -> dict[str, np.ndarray]:
-        f0 = {}
-        for shard in sorted({row.features for row in self.rows}):
-            with safe_open(str(self.folder / shard), framework="np") as file:
-                f0.update({row.id: file.get_tensor(f"{row.id}.f0") for row in self.rows if row.features == shard})
-        return f0
-
-    def whole(self, row: ManifestRow) -> tuple[np.ndarray, np.ndarray]:
-        """Return waveform [T * hop] and f0 [T] of a row."""
-        waveform = load_audio(self.folder / row.audio)
-        return waveform[: row.n_frames * SPEC.hop_length], self._f0[row.id]
+    def whole(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return waveform [T * hop] and f0 [T] of row i."""
+        row = self.rows[i]
+        waveform = load_audio(self.rows.folder_of(i) / row.audio)
+        return waveform[: row.n_frames * SPEC.hop_length], self._shards.read_one(i, "f0")
 
     def crops(self, random: np.random.Generator, size: int, n_frames: int, gain_db: Sequence[float]) -> Crops:
         """Draw `size` pieces of `n_frames` frames; every moment of the split that has its context is equally likely."""
         if n_frames not in self._usable:
-            long = [row for row in self.rows if row.n_frames >= n_frames + 2 * CONTEXT]
-            if not long:
+            lengths = self.rows.column("n_frames")
+            long = np.flatnonzero(lengths >= n_frames + 2 * CONTEXT)
+            if not len(long):
                 raise ValueError(f"no utterance has {n_frames + 2 * CONTEXT} frames; lower crop_frames.")
-            starts = np.array([row.n_frames - n_frames - 2 * CONTEXT + 1 for row in long], dtype=np.float64)
-            self._usable[n_frames] = long, starts / starts.sum()
-        usable, shares = self._usable[n_frames]
-        picks = random.choice(len(usable), size, p=shares)
-        waveforms, f0 = zip(*(self._crop(usable[i], random, n_frames, gain_db) for i in picks), strict=True)
+            starts = (lengths[long] - n_frames - 2 * CONTEXT + 1).astype(np.float64)
+            ends = np.cumsum(starts / starts.sum())
+            self._usable[n_frames] = long, ends / ends[-1]
+        usable, ends = self._usable[n_frames]
+        picks = usable[np.searchsorted(ends, random.random(size), side="right")]  # as random.choice draws with shares
+        waveforms, f0 = zip(*(self._crop(i, random, n_frames, gain_db) for i in picks.tolist()), strict=True)
         return Crops(torch.from_numpy(np.stack(waveforms)), torch.from_numpy(np.stack(f0)))
 
     def _crop(
-        self, row: ManifestRow, random: np.random.Generator, n_frames: int, gain_db: Sequence[float]
+        self, i: int, random: np.random.Generator, n_frames: int, gain_db: Sequence[float]
     ) -> tuple[np.ndarray, np.ndarray]:
         import soundfile
 
+        row = self.rows[i]
         start = int(random.integers(row.n_frames - n_frames - 2 * CONTEXT + 1))
         length = (n_frames + 2 * CONTEXT) * SPEC.hop_length
-        waveform, rate = soundfile.read(str(self.folder / row.audio), length, start * SPEC.hop_length, dtype="float32")
+        path = self.rows.folder_of(i) / row.audio
+        waveform, rate = soundfile.read(str(path), length, start * SPEC.hop_length, dtype="float32")
         if rate != SPEC.sample_rate or waveform.shape != (length,):
             raise ValueError(
                 f"{row.audio} must be mono, {SPEC.sample_rate} Hz, {row.n_frames} frames; make the corpus again."
             )
         gain = 10.0 ** (random.uniform(*gain_db) / 20.0)
-        return waveform * np.float32(gain), self._f0[row.id][start + CONTEXT : start + CONTEXT + n_frames]
+        return waveform * np.float32(gain), self._shards.read_one(i, "f0")[start + CONTEXT : start + CONTEXT + n_frames]
 
 
 def losses_of(
@@ -114,12 +112,12 @@ def validate(trainer: Trainer[Crops], recordings: Recordings, n_valid: int, log_
     """Synthesise held-out utterances with the trained and the untrained vocoder; save and measure them."""
     samples = trainer.output / "samples"
     samples.mkdir(exist_ok=True)
-    rows = recordings.rows[:: max(1, len(recordings.rows) // n_valid)][:n_valid]
+    picks = range(0, len(recordings.rows), max(1, len(recordings.rows) // n_valid))[:n_valid]
     with trainer.averaged() as model, torch.inference_mode():
         for name, vocoder in (("valid", model), ("baseline", BaselineVocoder().to(trainer.device))):
             measures = []
-            for row in rows:
-                waveform, f0 = recordings.whole(row)
+            for i in picks:
+                row, (waveform, f0) = recordings.rows[i], recordings.whole(i)
                 mel = log_mel(torch.from_numpy(waveform)[None].to(trainer.device))[:, : len(f0)]
                 generator = torch.Generator().manual_seed(0)
                 synthesis = (
@@ -144,10 +142,11 @@ def export(trainer: Trainer[Crops], config: DictConfig) -> None:
 
 
 def main(config: DictConfig) -> None:
-    recordings, held_out = Recordings(config.corpus, "train"), Recordings(config.corpus, "valid")
+    folders = config.corpus if isinstance(config.corpus, str) else list(config.corpus)
+    recordings, held_out = map(Recordings, open_train_and_valid(folders))
     torch.manual_seed(config.seed)
     model: HarmonicNoiseGenerator = hydra.utils.instantiate(config.vocoder)
-    hours = sum(row.n_frames for row in recordings.rows) / SPEC.frame_rate / 3_600.0
+    hours = int(recordings.rows.column("n_frames").sum(dtype=np.int64)) / SPEC.frame_rate / 3_600.0
     print(json.dumps({"hours": round(hours, 2), "parameters": sum(p.numel() for p in model.parameters())}), flush=True)
 
     trainer: Trainer[Crops] = Trainer(

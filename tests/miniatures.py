@@ -78,6 +78,7 @@ def cremad(root: Path) -> None:
         "1002_TSI_SAD_XX",
         "1006_ITS_HAP_XX",
         "1076_MTI_SAD_XX",
+        "1064_TIE_SAD_XX",
     )
     for name in clips:
         put(root / f"AudioWAV/{name}.wav")
@@ -169,7 +170,7 @@ def msp_podcast(root: Path, detail: bool = True) -> None:
         name = f"MSP-PODCAST_{k:04d}_0008.wav" if k else "MSP-PODCAST_0000_0008_0001.wav"
         split = ("Train", "Development", "Validation", "Test1", "Test2")[k % 7 if k % 7 < 5 else 0]
         rows.append(
-            f"{name},{code},{a},{v},4.5,{'Unknown' if k == 1 else k % 9},{'Female' if k % 2 else 'Male'},{split}"
+            f"{name},{code},{a},{v},4.5,{'Unknown' if k % 40 == 1 else f'{split}-{k % 9}'},{'Female' if k % 2 else 'Male'},{split}"
         )
         if k != 3:
             put(root / ("Audios" if detail else "Audio") / name)
@@ -331,7 +332,7 @@ def expresso(root: Path) -> None:
         ("ex01", "default", "longform", "ex01_default_longform_00003"),
         ("ex04", "whisper", "base", "ex04_whisper_00004"),
     ):
-        put(base / f"read/{spk}/{style}/{place}/{name}.wav", tone(rate=48_000))
+        put(base / f"read/{spk}/{style}/{place}/{name}.wav", tone(38.0 if place == "longform" else 0.8, 48_000))
     put(base / "conversational/ex03-ex01/angry-angry/ex03-ex01_angry_005.wav", tone(4.0, 48_000, 2))
     put(base / "conversational/ex02-ex04/bored-animal/ex02-ex04_bored-animaldir_001.wav", tone(4.0, 48_000, 2))
     put(
@@ -342,11 +343,18 @@ def expresso(root: Path) -> None:
     put(
         root / "VAD_segments.txt",
         "ex03-ex01_angry_005/channel1\t(0.5, 1.5) (1.8, 2.6)\nex03-ex01_angry_005/channel2\t(2.8, 3.9)\n"
-        "ex02-ex04_bored-animaldir_001/channel2\t(0.5, 1.5)\n",
+        "ex02-ex04_bored-animaldir_001/channel2\t(0.5, 1.5)\n"
+        "# of long readings too\nex01_default_longform_00003\t(0.2, 1.8) (2.0, 37.6)\n",
     )
-    put(root / "splits/train.txt", "ex01_happy_00001\nex02_default_emphasis_00002\nex03-ex01_angry_005 (,2.0s)\n")
-    put(root / "splits/dev.txt", "ex01_default_longform_00003\nex02-ex04_bored-animaldir_001\n")
-    put(root / "splits/test.txt", "ex03-ex01_angry_005 (2.7s,)\nex01_happy_00099\n")
+    put(
+        root / "splits/train.txt",
+        "ex01_happy_00001\nex02_default_emphasis_00002\nex03-ex01_angry_005 (,2.0s)\nex01_default_longform_00003\t(2.5s,)\n",
+    )
+    put(root / "splits/dev.txt", "# a comment\nex01_default_longform_00003\t(,1.0s)\nex02-ex04_bored-animaldir_001\n")
+    put(
+        root / "splits/test.txt",
+        "ex01_default_longform_00003\t(1.0s,2.5s)\nex03-ex01_angry_005 (2.7s,)\nex01_happy_00099\n",
+    )
 
 
 def emonet(root: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import tiny_configs
 
@@ -41,7 +42,7 @@ def test_what_was_recorded_is_told(part: Path) -> None:
     assert "schedule.learning_rate: 0.001" in training
     assert "hours 2.25, licences CC BY 4.0" in section(card, "Data")
     assert "step 7, loss 1.25" in section(card, "Figures")
-    assert "vocoder is missing" in section(card, "Limits")
+    assert "a vocoder that learnt nothing" in section(card, "Limits")
     n = sum(value.numel() for value in load_checkpoint(part)[0]["acoustic"].state_dict().values())
     assert f"| acoustic | {n:,} |" in section(card, "Parts")
 
@@ -78,6 +79,15 @@ def test_hostile_metadata_stays_text(tmp_path: Path) -> None:
     assert "- training" in section(card, "Not known")
 
 
+@pytest.mark.parametrize("corpora", [7, [3], [{"title": "<b>ESD</b>", "hours": "x", "languages": 3, "voices": {}}]])
+def test_hostile_facts_of_corpora_stay_text(corpora: object, tmp_path: Path) -> None:
+    config = tiny_configs()["vocoder"]
+    facts = {"recipe": "train_vocoder", "corpora": corpora, "languages": 5, "metrics": {"<b>": {"x|y": 1.0}, "z": 3}}
+    save_checkpoint(tmp_path / "v", {"vocoder": (config, build(config, "vocoder"))}, {"training": {"vocoder": facts}})
+    card = model_card_text(tmp_path / "v")
+    assert "<b>" not in card and "x/y 1" in section(card, "Figures")
+
+
 def test_the_card_of_the_bundled_model() -> None:
     card = model_card_text(bundled_checkpoint())
     assert "| heart | female |" in card and "Apache-2.0" in card and "CC0-1.0" in card
@@ -97,10 +107,19 @@ def test_the_command_writes_a_file_once(part: Path, capsys: pytest.CaptureFixtur
     assert main(["card", str(part), "-o", str(part / "no" / "card.md")]) == 2 and "make it" in capsys.readouterr().err
 
 
-def test_a_part_says_that_it_is_one_and_parts_joined_speak(part: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"holds acoustic\. Join parts with recipes/bundle\.py"):
-        EmoTTS.from_pretrained(part)
+def test_an_acoustic_model_alone_speaks_and_says_so_once(part: Path) -> None:
+    with pytest.warns(UserWarning, match=r"holds an acoustic model alone.*recipes/bundle\.py") as told:
+        tts = EmoTTS.from_pretrained(part)
+        assert np.isfinite(tts.synthesize("Hello.", seed=1).waveform).all()
+    assert len([one for one in told if "alone" in str(one.message)]) == 1
+    assert tts.default_temperature == 0.2 and tts.card.steps == {"acoustic": 7}
+
+
+def test_parts_joined_speak(part: Path, tmp_path: Path) -> None:
     config = tiny_configs()["vocoder"]
+    save_checkpoint(tmp_path / "vocoder", {"vocoder": (config, build(config, "vocoder"))})
+    with pytest.raises(CheckpointError, match=r"holds a vocoder, which does not speak; emotts\.load reads it"):
+        EmoTTS.from_pretrained(tmp_path / "vocoder")
     acoustic = tiny_configs()["acoustic"]
     modules = {
         "acoustic": (acoustic, load_checkpoint(part)[0]["acoustic"]),

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from emotts.data.dataset import BatchPlan, Corpus, anchor_line, collate, fill_unvoiced, token_features
+from emotts.data.batch_plan import BatchPlan
+from emotts.data.dataset import Corpus, anchor_line, collate, fill_unvoiced, token_features
 
 TOKENS = ["<sil>", "h", "ˈaɪ", ".", "<sil>"]
 
@@ -113,3 +114,31 @@ def test_plan_is_a_function_of_the_step_and_covers_an_epoch(corpus):
 def test_an_empty_split_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no rows of split 'test'"):
         Corpus(write_corpus(tmp_path), "test", ["a"])
+
+
+@pytest.mark.parametrize("is_balanced", [False, True])
+def test_plans_are_those_of_a_loop_over_rows(is_balanced):
+    """One row after the other, as batches are defined; lengths 0 and lengths beyond a batch included."""
+    random = np.random.default_rng(5)
+    lengths = random.choice([0, 1, 31, 32, 33, 64, 100, 300, 700, 2_000], 400)
+    shares = random.dirichlet(np.ones(400)) if is_balanced else None
+    plan, step = BatchPlan(lengths, 1_000, 3, shares), 0
+    for epoch in range(3):
+        rng = np.random.default_rng([3, epoch])
+        rows = plan._drawn(rng)
+        batches, current = [], []
+        for i in rows[np.argsort(lengths[rows] * np.exp(rng.normal(0.0, 0.08, len(rows))))]:
+            padded = [-(-int(lengths[k]) // 32) * 32 for k in (*current, i)]
+            if current and max(padded) * len(padded) > 1_000:
+                batches.append(current)
+                current = []
+            current = [*current, int(i)]
+        batches.append(current)
+        for k in rng.permutation(len(batches)):
+            assert plan.indices(step) == batches[k], (epoch, step)
+            step += 1
+
+
+def test_a_plan_without_rows_is_refused():
+    with pytest.raises(ValueError, match="at least one utterance; got none"):
+        BatchPlan([], 100, 0).indices(0)

@@ -267,10 +267,8 @@ def test_the_two_judges_share_no_sentence() -> None:
     assert recipe.is_for_judge("Shipwrights bent the planks with steam.") is recipe.is_for_judge(
         "Shipwrights bent the planks with steam."
     )
-    other = pytest.importorskip("train_recognizer", reason="the recogniser's recipe is not here")
-    splits = [name for name in dir(other) if name.startswith("is_for")]
-    for name in splits:
-        assert all(getattr(other, name)(text) != recipe.is_for_judge(text) for text in texts)
+    other = pytest.importorskip("recognizer_data", reason="the recogniser's recipe is not here")
+    assert all(other.is_recognizer_text(text) != recipe.is_for_judge(text) for text in texts)
 
 
 def test_soft_labels_give_the_rest_to_neutral_and_neighbours_exclude_the_clip() -> None:

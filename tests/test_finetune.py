@@ -236,7 +236,7 @@ def test_a_new_emotion_is_a_direction_towards_what_was_recorded(tiny_checkpoint:
     finetune(f"corpus={base}", f"checkpoint={tiny_checkpoint}", f"output={tmp_path}/out", "mode=emotion", "name=weary")
     path = tmp_path / "out" / "weary.safetensors"
     direction = load_direction(path)
-    assert direction.metadata["loss"] < direction.metadata["loss_neutral"]
+    assert direction.metadata["figures"]["loss"] < direction.metadata["figures"]["loss_neutral"]
     tts = EmoTTS.from_pretrained(tiny_checkpoint)
     plain, weary = (
         tts.synthesize("Hello there.", voice="ada", emotion=spec, seed=1).waveform

@@ -192,7 +192,13 @@ def test_every_step_stays_in_the_record(twice: Path) -> None:
         assert made["voices"] == [voice] and made["licences"] == [licence] and made["minutes"] >= 0.0
         assert made["command"].startswith("python") and made["config"]["mode"] == "voice"
     assert not {"figures", "commit", "recipe"} & metadata.keys()  # those are of the base
-    assert metadata["data"] == "no data at all; then 12 utterances of mia; then 12 utterances of noa"
+    base, *steps = metadata["data"].split("; then ")
+    assert base == "no data at all" and [step.split(" from ")[0] for step in steps] == [
+        "12 utterances of mia", "12 utterances of noa",
+    ]  # fmt: skip
+    assert steps[0].endswith("(1 voice; en-us; CC-BY-4.0)") and steps[1].endswith(
+        "(1 voice; en-us; ESD: research only, signed form)"
+    )
     assert metadata["licence"] == "CC0-1.0; recordings: CC-BY-4.0; ESD: research only, signed form"
 
 

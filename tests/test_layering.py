@@ -49,6 +49,7 @@ CONFINED = {
     "matplotlib": ("emotts/plotting", "recipes/", "benchmarks/", "tests/"),
     "accelerate": ("emotts/training/", "recipes/", "tests/"),
     "babel": ("emotts/text/cldr.py", "tests/"),
+    "pyarrow": ("emotts/data/packed.py", "tests/"),
     "pickle": (),
 }
 NOT_FOR_SPEAKING = (

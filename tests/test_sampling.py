@@ -10,11 +10,12 @@ from test_dataset import write_corpus
 
 from emotts.acoustic.condition import Condition
 from emotts.acoustic.objective import Dropout, draw_dropout
-from emotts.data.balance import balanced_weights, emotion_of
-from emotts.data.dataset import BatchPlan, Corpus, collate
-from emotts.data.manifest import read_manifest
+from emotts.data.balance import balanced_weights
+from emotts.data.batch_plan import BatchPlan
+from emotts.data.dataset import Corpus, collate
+from emotts.data.manifest import emotion_of, read_manifest
 from emotts.data.miniature import write_miniature
-from emotts.data.trust import read_origins, trust_of
+from emotts.data.rows import open_rows
 from emotts.emotion.space import EmotionInput
 
 
@@ -30,6 +31,11 @@ def write_origins(folder, corpus, weight_of):
     names = [row.id for row in read_manifest(folder / "manifest.jsonl")]
     lines = [json.dumps({"id": name, "corpus": corpus, "avd_weight": weight_of(i)}) for i, name in enumerate(names)]
     (folder / "origins.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def corpora_of(rows):
+    codes, names = rows.codes("corpus")
+    return [names[code] for code in codes]
 
 
 @pytest.fixture
@@ -50,7 +56,12 @@ def corpora(tmp_path):
 
 def test_corpora_with_labels_dimensions_both_and_neither_are_one(corpora):
     joined = Corpus(corpora, "train", ["a", "b"])
-    assert len(joined) == 48 and Counter(joined.corpora) == {"both": 12, "podcast": 12, "talk": 12, "neither": 12}
+    assert len(joined) == 48 and Counter(corpora_of(joined.rows)) == {
+        "both": 12,
+        "podcast": 12,
+        "talk": 12,
+        "neither": 12,
+    }
     batch = collate([joined.utterance(i) for i in (2, 14, 26, 38)])
     assert batch.avd_trust.tolist() == [[1, 1, 1], [pytest.approx(0.9), 0.25, 0], [0, 1, 0], [0, 0, 0]]
     assert batch.avd_known[:, 0].tolist() == [[True] * 3, [True, True, False], [False, True, False], [False] * 3]
@@ -99,16 +110,17 @@ def test_a_guess_is_shown_as_often_as_it_is_trusted():
 
 
 def test_origins_that_are_wrong_name_their_line(tmp_path):
-    assert read_origins(tmp_path) == {}
+    write_corpus(tmp_path)
+    assert corpora_of(open_rows(tmp_path)) == [tmp_path.name] * 12
     for line in ("nonsense", '{"id": "a", "corpus": "x"}', '{"id": "a", "corpus": "x", "avd_weight": [1, 2, 0]}'):
         (tmp_path / "origins.jsonl").write_text('{"id": "b", "corpus": "x", "avd_weight": [1, 0, 0.5]}\n' + line + "\n")
         with pytest.raises(ValueError, match=r"origins.jsonl, line 2: not an origin .*prepare the corpus again"):
-            read_origins(tmp_path)
+            open_rows(tmp_path)
 
 
 def test_a_dimension_that_a_row_lacks_is_not_trusted_whatever_its_origin_says(corpora):
-    row = read_manifest(corpora[2] / "manifest.jsonl")[0]
-    assert trust_of(row, None).tolist() == [0.0, 1.0, 0.0]
+    write_origins(corpora[2], "talk", lambda i: [1.0, 0.5, 1.0])
+    assert open_rows(corpora[2]).trust(0).tolist() == [0.0, 0.5, 0.0]
 
 
 def skewed(tmp_path):

@@ -333,7 +333,10 @@ def tiny_corpus(folder: Path) -> Path:
     for name, split, hz in (("a", "train", 120.0), ("b", "valid", 180.0)):
         waveform, f0 = vowel(64, hz)
         save_audio(folder / "audio" / f"{name}.flac", waveform)
-        features[f"{name}.f0"] = f0
+        features |= {
+            f"{name}.mel": np.zeros((64, 100), np.float16), f"{name}.f0": f0, f"{name}.energy": np.zeros(64, np.float16),
+            f"{name}.avd": np.zeros((2, 3), np.float16),
+        }  # fmt: skip
         rows.append(
             ManifestRow(
                 id=name,
@@ -408,3 +411,26 @@ def test_bundled_size_is_as_documented() -> None:
     vocoder = instantiate(OmegaConf.load(ROOT / "conf" / "vocoder" / "small.yaml"))
     assert 1.4e6 < sum(p.numel() for p in vocoder.parameters()) < 1.6e6
     assert (vocoder.look_back, vocoder.look_ahead) == (13, 14)
+
+
+def test_crops_are_drawn_as_numpy_draws_with_shares(tmp_path, monkeypatch):
+    """Shares are summed once and not for every batch; the same rows come out."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "recipes"))
+    from test_dataset import write_corpus
+    from train_vocoder import CONTEXT, Recordings
+
+    from emotts.data.rows import open_rows
+
+    recordings = Recordings(open_rows(write_corpus(tmp_path, n=60)).of("train"))
+    drawn = []
+    monkeypatch.setattr(recordings, "_crop", lambda i, *_: drawn.append(i) or (np.zeros(1), np.zeros(1)))
+    lengths = np.array([row.n_frames for row in recordings.rows])
+    long = np.flatnonzero(lengths >= 30 + 2 * CONTEXT)
+    starts = lengths[long] - 30 - 2 * CONTEXT + 1.0
+    a, b = np.random.default_rng(1), np.random.default_rng(1)
+    for size in (1, 16, 333):
+        recordings.crops(a, size, 30, (0.0, 0.0))
+        assert drawn[-size:] == long[b.choice(len(long), size, p=starts / starts.sum())].tolist()
+    np.testing.assert_array_equal(
+        recordings._shards.read_one(7, "f0"), np.where(np.arange(21) % 7 < 5, 127.0, 0.0).astype(np.float32)
+    )

@@ -5,14 +5,12 @@ What a recipe recorded is told, what nobody recorded is named as unknown, and no
 
 import json
 import re
-import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emotts.checkpoint.config import parse_config
-from emotts.checkpoint.layout import CONFIG, MANIFEST, SHARD_NAME, CheckpointError
-from emotts.checkpoint.load import manifest_sha256, read_manifest
+from emotts.checkpoint.described import METRICS, Described, corpora_in, corpora_text, describe_checkpoint, last_rows
+from emotts.checkpoint.layout import MANIFEST, CheckpointError
 
 UNKNOWN = "unknown"
 NOT_RECORDED = "Of this nothing was recorded with the model:"
@@ -24,7 +22,10 @@ USE = {
     "recognizer": "Emotion in recordings, to measure and to steer speech; not to judge people.",
     "speech_encoder": "Phonemes and content of recordings, to convert and to align them.",
     "reference_voice": "Voices from recordings, with the consent of whoever speaks in them.",
+    "judge": "Emotion in recordings, to measure speech that it did not steer; not to judge people.",
+    "direction": "A feeling to be asked for, as direction=<file>:<strength>.",
 }
+WITHOUT_STEPS = ("train_judge",)  # recipes that solve and do not step
 NOT_FOR = "To speak as a person who has not agreed, or to deceive about who spoke, is no intended use."
 FACTS = (
     "recipe",
@@ -40,11 +41,13 @@ FACTS = (
 FINETUNE = re.compile(r"finetune(?:_\d+)?")  # what recipes/finetune.py calls its steps
 
 
-def model_card_text(folder: str | Path, run: str | Path | None = None, evaluation: str | Path | None = None) -> str:
+def model_card_text(
+    model: str | Path | Described, run: str | Path | None = None, evaluation: str | Path | None = None
+) -> str:
     """Return the card as Markdown.
 
     Args:
-        folder: of the checkpoint.
+        model: folder of a checkpoint, or what something else that a recipe saved says of itself.
         run: the recipe's output folder, with metrics.jsonl; by default the one that holds the checkpoint, if it is one.
         evaluation: report.json of `emotts evaluate`.
 
@@ -52,11 +55,9 @@ def model_card_text(folder: str | Path, run: str | Path | None = None, evaluatio
         CheckpointError: the folder is no checkpoint.
         ValueError, FileNotFoundError: the run or the evaluation is none.
     """
-    folder = Path(folder)
-    manifest = read_manifest(folder)
-    configs = parse_config((folder / CONFIG).read_bytes())
-    metadata = manifest["metadata"]
-    place = _run_folder(folder, run)
+    told_of = model if isinstance(model, Described) else describe_checkpoint(model)
+    configs, metadata = told_of.configs, told_of.metadata
+    place = _run_folder(told_of.folder, run)
     trainings = dict(_trainings(metadata, configs))
     unknown: list[str] = []
 
@@ -68,9 +69,9 @@ def model_card_text(folder: str | Path, run: str | Path | None = None, evaluatio
 
     lines = [f"# {told('name', metadata.get('name') or '')}", ""]
     lines += [f"- Licence: {told('licence', metadata.get('licence'))}"]
-    lines += [f"- Manifest (sha256): {manifest_sha256(folder)[:16]}", f"- Format: {manifest['format']}"]
+    lines += [f"- Manifest (sha256): {told_of.identity[:16]}", f"- Format: {told_of.format}"]
     lines += ["", "## Parts", "", "| part | parameters | class |", "|---|---|---|"]
-    counts = _parameters(folder, manifest["files"])
+    counts = told_of.parameters
     lines += [f"| {name} | {counts.get(name, 0):,} | `{config.get('_target_')}` |" for name, config in configs.items()]
     lines += [
         "",
@@ -80,14 +81,15 @@ def model_card_text(folder: str | Path, run: str | Path | None = None, evaluatio
         f"- {NOT_FOR}",
     ]
     lines += ["", "## Voices", "", *_voices(metadata, configs, told)]
-    lines += ["", "## Languages", "", *_languages(metadata, configs, told)]
+    lines += ["", "## Languages", "", *_languages(metadata, configs, trainings, told)]
     lines += ["", "## Data", "", *_data(metadata, trainings, told)]
     if steps := _steps(trainings):
         lines += ["", "## Steps", "", *steps]
     lines += ["", "## Training", ""]
     for part, facts in trainings.items():
-        lines += [f"### {part}", "", *(f"- {key}: {told(f'{key} of {part}', facts.get(key))}" for key in FACTS[:6])]
-        lines += [f"- {key}: {_plain(facts[key])}" for key in FACTS[6:] if isinstance(facts.get(key), str | list)]
+        asked = [key for key in FACTS[:6] if key != "steps" or facts.get("recipe") not in WITHOUT_STEPS]
+        lines += [f"### {part}", "", *(f"- {key}: {told(f'{key} of {part}', facts.get(key))}" for key in asked)]
+        lines += [f"- {key}: {_plain(facts[key])}" for key in FACTS[6:] if _is_text(facts.get(key))]
         lines += _settings(part, facts.get("config"), told)
     if not trainings:
         lines += [told("training", None), ""]
@@ -101,8 +103,8 @@ def model_card_text(folder: str | Path, run: str | Path | None = None, evaluatio
 
 def _run_folder(folder: Path, run: str | Path | None) -> Path | None:
     if run is None:
-        return folder.parent if (folder.parent / "metrics.jsonl").is_file() else None
-    if not (Path(run) / "metrics.jsonl").is_file():
+        return folder.parent if (folder.parent / METRICS).is_file() else None
+    if not (Path(run) / METRICS).is_file():
         raise FileNotFoundError(f"run {str(run)!r} must be a recipe's output folder; it has no metrics.jsonl.")
     return Path(run)
 
@@ -142,28 +144,6 @@ def _base(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     return base if isinstance(base, dict) else {}
 
 
-def _parameters(folder: Path, files: Iterable[str]) -> dict[str, int]:
-    """Count numbers in the shards from their headers alone."""
-    counts: dict[str, int] = {}
-    for name in files:
-        match = SHARD_NAME.fullmatch(name)
-        if match is None:
-            continue
-        with open(folder / name, "rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(size, 10_000_000)))
-        shapes = [entry["shape"] for key, entry in header.items() if key != "__metadata__"]
-        counts[match["module"]] = counts.get(match["module"], 0) + sum(_product(shape) for shape in shapes)
-    return counts
-
-
-def _product(shape: Sequence[int]) -> int:
-    n = 1
-    for size in shape:
-        n *= size
-    return n
-
-
 def _voices(metadata: Mapping[str, Any], configs: Mapping[str, Any], told: Any) -> list[str]:
     names = configs.get("acoustic", {}).get("voices", [])
     if not names:
@@ -178,7 +158,9 @@ def _voices(metadata: Mapping[str, Any], configs: Mapping[str, Any], told: Any) 
     return lines
 
 
-def _languages(metadata: Mapping[str, Any], configs: Mapping[str, Any], told: Any) -> list[str]:
+def _languages(
+    metadata: Mapping[str, Any], configs: Mapping[str, Any], trainings: Mapping[str, Mapping[str, Any]], told: Any
+) -> list[str]:
     known = configs.get("acoustic", {}).get("text_encoder", {}).get("languages")
     if known:
         return [f"It tells apart {', '.join(map(_plain, known))}."]
@@ -187,11 +169,14 @@ def _languages(metadata: Mapping[str, Any], configs: Mapping[str, Any], told: An
     )
     if accents:
         return [f"One language, that of its voices: {', '.join(map(_plain, accents))}."]
-    return [told("languages", None)]
+    lists = [some for facts in trainings.values() if isinstance(some := facts.get("languages"), list)]
+    heard = sorted({str(one) for some in lists for one in some})
+    return [f"It learnt from {', '.join(map(_plain, heard))}."] if heard else [told("languages", None)]
 
 
 def _data(metadata: Mapping[str, Any], trainings: Mapping[str, Mapping[str, Any]], told: Any) -> list[str]:
-    lines = [f"- Corpora: {told('data', metadata.get('data'))}"]
+    said = metadata.get("data") or corpora_text(corpora_in(trainings.values()))
+    lines = [f"- Corpora: {told('data', said)}"]
     for part, facts in trainings.items():
         hours = facts.get("hours")
         lines.append(f"- {part}: hours {told(f'hours of {part}', hours)}, "
@@ -217,9 +202,10 @@ def _figures(
     told: Any,
 ) -> list[str]:
     lines: list[str] = []
-    for split, row in _last_rows(place).items():
-        told_row = ", ".join(f"{key} {value:.6g}" for key, value in row.items() if _is_number(value))
-        lines.append(f"- {_plain(split)}, last row of metrics.jsonl: {told_row}")
+    if place is not None:
+        lines += _rows_told("", last_rows(place / METRICS))
+    for part, facts in trainings.items():
+        lines += _rows_told(f"{part},", facts.get("metrics"))
     if isinstance(metadata.get("figures"), dict):
         lines += [f"- {_plain(key)}: {value:.4g}" for key, value in _numbers(metadata["figures"])]
     for facts in trainings.values():
@@ -232,17 +218,13 @@ def _figures(
     return [*lines, "", *_evaluation(Path(evaluation))]
 
 
-def _last_rows(place: Path | None) -> dict[str, dict[str, Any]]:
-    """Return the last row of each split of metrics.jsonl; a line cut short by a kill is left out."""
-    rows: dict[str, dict[str, Any]] = {}
-    for line in [] if place is None else (place / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            rows[str(row.pop("split", "all"))] = row
-    return rows
+def _rows_told(whose: str, rows: Any) -> list[str]:
+    """Tell the last row of metrics.jsonl of each split."""
+    lines = []
+    for split, row in rows.items() if isinstance(rows, dict) else ():
+        told_row = ", ".join(f"{_plain(key)} {value:.6g}" for key, value in _numbers(row))
+        lines.append(f"- {_plain(f'{whose} {split}')}, last row of metrics.jsonl: {told_row}")
+    return lines
 
 
 def _evaluation(path: Path) -> list[str]:
@@ -267,9 +249,10 @@ def _limits(configs: Mapping[str, Any], trainings: Mapping[str, Mapping[str, Any
     lines = [
         "- What it was not measured on it may do badly; the figures above are of the data and judges that they name."
     ]
-    missing = [part for part in ("acoustic", "vocoder") if part not in configs]
-    if len(missing) == 1:
-        lines.append(f"- It is a part only and does not speak: {missing[0]} is missing. recipes/bundle.py joins both.")
+    if "acoustic" in configs and "vocoder" not in configs:
+        lines.append("- It speaks through a vocoder that learnt nothing. recipes/bundle.py joins it with one that has.")
+    elif "vocoder" in configs and "acoustic" not in configs:
+        lines.append("- It is a part only and does not speak: acoustic is missing. recipes/bundle.py joins both.")
     if "finetune" in trainings:
         lines.append(
             "- Voices that were fine-tuned sound in feelings that nobody recorded as the other voices taught it."
@@ -291,6 +274,10 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
 
 
 def _plain(value: Any) -> str:

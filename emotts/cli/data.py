@@ -1,4 +1,7 @@
-"""`emotts data stats`: a manifest comes in; what the corpus holds goes to stdout, as a table or JSON, and to a picture."""
+"""`emotts data stats`: a manifest comes in; what the corpus holds goes to stdout, as a table or JSON, and to a picture.
+
+With --doubtful, so do the clips whose labels the recogniser's space contradicts, see emotts/data/doubt.py.
+"""
 
 import argparse
 import importlib.util
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emotts.data.doubt import Doubts
     from emotts.data.statistics import CorpusStatistics
 
 MOST_NAMES = 20  # of voices in the table; JSON has all
@@ -27,6 +31,12 @@ def add_parser(commands: Any) -> None:
         "action", choices=["stats"], metavar="stats", help="hours, speakers, emotions, histograms of A, V, D"
     )
     parser.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl, or the folder that holds it")
+    parser.add_argument(
+        "--doubtful",
+        type=int,
+        metavar="N",
+        help="list the N clips whose label their neighbours in the recogniser's space contradict most (after judge=)",
+    )
     parser.add_argument("--plot", metavar="FILE.png", help="draw emotions, voices and histograms")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--force", action="store_true", help="overwrite an existing plot")
@@ -39,7 +49,8 @@ def data(arguments: argparse.Namespace) -> None:
         ValueError: a mistake in the arguments or in the manifest.
         FileNotFoundError: there is no manifest.
     """
-    from emotts.data.manifest import read_manifest
+    from emotts.data.index import open_index
+    from emotts.data.rows import Rows
     from emotts.data.statistics import corpus_statistics
 
     path = Path(arguments.manifest)
@@ -47,10 +58,20 @@ def data(arguments: argparse.Namespace) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"manifest {str(path)!r} does not exist; prepare a corpus first. Example: {EXAMPLE}")
     _check_plot(arguments)
-    found = corpus_statistics(read_manifest(path))
+    rows = Rows([open_index(path, with_features=False)])
+    found = corpus_statistics(rows)
+    doubts = None
+    if arguments.doubtful is not None:
+        from emotts.data.doubt import find_doubts
+
+        doubts = find_doubts(rows, arguments.doubtful)
     if arguments.plot:
         _draw(found, path.parent.name or str(path), Path(arguments.plot))
-    print(json.dumps(found.to_dict(), ensure_ascii=False) if arguments.json else table(found))
+    if arguments.json:
+        told = found.to_dict() | ({"doubtful": doubts.to_dict()} if doubts else {})
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        print(table(found) + (f"\n\n{doubts_table(doubts)}" if doubts else ""))
 
 
 def table(found: "CorpusStatistics") -> str:
@@ -75,6 +96,18 @@ def table(found: "CorpusStatistics") -> str:
         else:
             share = found.rated[name] / found.utterances
             lines.append(f"  {name:<10} {_sparks(counts)}  mean {mean:+.2f}, rated {share:.0%}")
+    return "\n".join(lines)
+
+
+def doubts_table(found: "Doubts") -> str:
+    """Return the lines that people read: counts by label, then a line for each doubtful clip."""
+    lines = ["labels that the nearest clips of other voices and sentences contradict"]
+    lines += [f"  {n:>8} of {found.judged[label]:>8}  {label}" for label, n in found.contradicted.items()]
+    lines += [f"  {found.left_out:>8} clips without one label, an embedding or a neighbour"] if found.left_out else []
+    lines += ["", f"most doubtful ({len(found.clips)})"]
+    for clip in found.clips:
+        near = ", ".join(f"{n} {label}" for label, n in clip.neighbours.items())
+        lines.append(f"  {clip.doubt:.2f}  {clip.id}: {clip.label}; neighbours {near}; heard {clip.heard}")
     return "\n".join(lines)
 
 

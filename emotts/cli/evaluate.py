@@ -68,7 +68,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     corpus = Path(arguments.corpus) if arguments.corpus else None
     if corpus is not None and not (corpus / "manifest.jsonl").is_file():
         raise FileNotFoundError(
-            f"--corpus {str(corpus)!r} has no manifest.jsonl; make one with recipes/simulate_corpus.py."
+            f"--corpus {str(corpus)!r} has no manifest.jsonl; make one with recipes/prepare_corpus.py from recordings, "
+            "or recipes/simulate_corpus.py."
         )
     if arguments.recordings and not Path(arguments.recordings).is_dir():
         raise FileNotFoundError(f"--recordings {arguments.recordings!r} is no folder; give one that holds audio files.")

@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from emotts.data.manifest import ManifestRow
-
-UNLABELLED, MIXED = "unlabelled", "mixed"
-
-
-def emotion_of(row: ManifestRow) -> str:
-    """Name the emotion of a row: its label, the strongest of its votes, or "unlabelled"."""
-    if row.label is not None:
-        return row.label
-    if row.mixture is None:
-        return UNLABELLED
-    shares = {"neutral": max(0.0, 1.0 - sum(row.mixture.values())), **row.mixture}
-    best = max(shares.values())
-    names = [name for name, share in shares.items() if share == best]
-    return names[0] if len(names) == 1 else MIXED
+from emotts.data.rows import codes_among, codes_of
 
 
 def balanced_weights(
-    rows: Sequence[ManifestRow], corpora: Mapping[str, str] | Sequence[str], power: float = 1.0, most: float = 20.0
+    rows: Sequence[ManifestRow],
+    corpora: Mapping[str, str] | Sequence[str] | np.ndarray,
+    power: float = 1.0,
+    most: float = 20.0,
 ) -> np.ndarray:
     """Return the share of draws of each row [R].
 
     Args:
         rows: of one or several manifests.
-        corpora: corpus of each id, as origins.jsonl says; ids that are not there are of one corpus. Or the corpus of each row [R].
+        corpora: corpus of each id, as origins.jsonl says; ids that are not there are of one corpus. Or the corpus of each row [R],
+            by name or number.
         power: 0 draws every row alike, 1 every cell of emotion, speaker and corpus alike.
         most: a row is drawn at most this many times as often as with power 0.
 
     Raises:
         ValueError: there are no rows, or a number is out of range.
     """
-    if not rows:
+    if not len(rows):
         raise ValueError("weights need at least one row; got none.")
     if not 0.0 <= power <= 1.0 or most < 1.0:
         raise ValueError(f"power must lie in [0, 1] and most be 1 or more; got {power} and {most}.")
-    names = [corpora.get(row.id) for row in rows] if isinstance(corpora, Mapping) else list(corpora)
-    cells: list[Hashable] = [(emotion_of(row), row.voice, name) for row, name in zip(rows, names, strict=True)]
-    count = Counter(cells)
-    weights = np.array([count[cell] ** -power for cell in cells])
+    if not isinstance(corpora, np.ndarray):
+        names = [corpora.get(row.id) for row in rows] if isinstance(corpora, Mapping) else list(corpora)
+        corpora = codes_among(names)[0]
+    cells = np.zeros(len(rows), np.int64)
+    for codes in (codes_of(rows, "emotion")[0], codes_of(rows, "voice")[0], corpora):
+        cells = cells * (1 + int(codes.max())) + codes
+    _, cell, counts = np.unique(cells, return_inverse=True, return_counts=True)
+    weights = np.array([int(count) ** -power for count in counts])[cell]
     return _limited(weights / weights.sum(), most / len(rows))
 
 

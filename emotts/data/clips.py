@@ -1,10 +1,11 @@
 """Rows of a manifest to batches for the emotion recogniser: whole clips and windows of them, with soft labels and A, V, D.
 
-Comes in: a corpus folder and some of its rows. Goes out: padded features, windows and an `EmotionTarget`; distorted on request.
-A label at intensity w is min(1, w) of that label and the rest neutral; a row without label teaches A, V, D alone.
+Comes in: corpora and some of their rows. Goes out: padded features, windows and an `EmotionTarget`; distorted on request. A label
+at intensity w is min(1, w) of that label and the rest neutral; a row without label teaches A, V, D alone, and what a recogniser has
+guessed teaches nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from emotts.audio import SPEC, extract_f0, load_audio
-from emotts.data.features import IN_MEMORY_GB, Lazy, load_features, taken
+from emotts.data.features import IN_MEMORY_GB, Lazy, fits, stored_features, taken
 from emotts.data.manifest import ManifestRow
+from emotts.data.rows import Rows, codes_of, column_of, names_in, taken_rows
 from emotts.emotion.augment import MelAugment
 from emotts.emotion.labels import DIMENSIONS
 from emotts.emotion.listening import Encoder
@@ -52,57 +54,97 @@ class Clips:
         rows: Sequence[ManifestRow],
         f0: Mapping[str, np.ndarray] | None = None,
         encoder: Encoder | None = None,
-        is_simulated: bool = True,
+        is_simulated: bool | np.ndarray = True,
         in_memory_gb: float = IN_MEMORY_GB,
     ) -> None:
         """Read the features of rows: log mel and F0, or those of a frozen encoder.
 
         Args:
-            folder: of the corpus.
-            rows: some of its manifest.
-            f0: F0 [T] in Hz per row id as a tracker hears it, see `tracked_f0`; None takes what the shards hold.
+            folder: of the corpus, for listed rows; indexed ones know theirs.
+            rows: some of its manifest, indexed or listed.
+            f0: F0 [T] in Hz per row id as a tracker hears it, see `tracked_f0`; of other rows what the shards hold is taken.
             encoder: gives the features in place of mel and F0.
-            is_simulated: whether the acoustic controls of a row follow from its emotion.
+            is_simulated: whether the acoustic controls of a row follow from its emotion, of all or of each [R].
             in_memory_gb: features that are more than this are read from the disk whenever they are needed; those of an encoder
                 are held in any case, for they would have to be computed again.
         """
-        self.is_simulated = is_simulated
-        self.folder, self.rows = Path(folder), list(rows)
-        self.voices = sorted({row.voice for row in rows})
-        self.neutral = {
-            voice: [i for i, row in enumerate(rows) if row.voice == voice and row.label == "neutral"]
-            for voice in self.voices
-        }
-        raw, everything = load_features([(self.folder, self.rows)], in_memory_gb), range(len(rows))
-        is_held = not isinstance(raw, Lazy)
+        self.folder = Path(folder)
+        self.rows: Sequence[ManifestRow] = rows if isinstance(rows, Rows) else list(rows)
+        rows = self.rows
+        self.is_simulated = np.broadcast_to(np.asarray(is_simulated, bool), len(rows))
+        self.is_rated = (
+            rows.column("trust") >= 1.0 if isinstance(rows, Rows) else np.ones((len(rows), len(DIMENSIONS)), bool)
+        )
+        self.voices = sorted(names_in(rows, "voice"))
+        self.neutral = self._neutral()
+        raw = stored_features(rows if isinstance(rows, Rows) else [(self.folder, rows)])
+        is_held = fits(raw, in_memory_gb)
 
-        def avd_of(i: int) -> np.ndarray:
-            return np.repeat(raw[i]["avd"], rows[i].durations, axis=0)
+        def avd_of(i: int, arrays: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+            stored = raw.shards.read_one(i, "avd") if arrays is None else arrays["avd"]
+            return np.repeat(stored, rows[i].durations, axis=0)
 
-        def features_of(i: int) -> np.ndarray:
-            stored = raw[i]
-            pitch = stored["f0"] if f0 is None else f0[rows[i].id][: len(stored["mel"])]
+        def features_of(i: int, arrays: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+            stored = raw[i] if arrays is None else arrays
+            pitch = (
+                stored["f0"] if f0 is None or (tracked := f0.get(rows[i].id)) is None else tracked[: len(stored["mel"])]
+            )
             return np.concatenate([stored["mel"], pitch[:, None]], axis=1).astype(np.float16)
 
-        def encoded(row: ManifestRow, encoder: Encoder) -> np.ndarray:
-            return encoder.encode(load_audio(self.folder / row.audio), SPEC.sample_rate).astype(np.float16)
+        def encoded(i: int, encoder: Encoder) -> np.ndarray:
+            return encoder.encode(load_audio(self.audio_of(i)), SPEC.sample_rate).astype(np.float16)
 
-        self.avd: Sequence[np.ndarray] = [avd_of(i) for i in everything] if is_held else Lazy(avd_of, everything)
-        self.features: Sequence[np.ndarray]
+        everything = range(len(rows))
+        self.avd: Sequence[np.ndarray] = Lazy(avd_of, everything)
+        self.features: Sequence[np.ndarray] = Lazy(features_of, everything)
+        if is_held:  # one row after the other, so that what is stored and what is made of it are not both there
+            avd, features = ([np.empty(0)] * len(rows) for _ in range(2))
+            for i in raw.shards.in_order(everything):
+                arrays = raw[i]
+                avd[i] = avd_of(i, arrays)
+                if encoder is None:
+                    features[i] = features_of(i, arrays)
+            self.avd, self.features = avd, features
         if encoder is not None:
-            self.features = [encoded(row, encoder) for row in rows]
+            self.features = [encoded(i, encoder) for i in everything]
+            self.lengths = np.array([len(each) for each in self.features])
         else:
-            self.features = [features_of(i) for i in everything] if is_held else Lazy(features_of, everything)
-        self.lengths = [row.n_frames for row in rows] if encoder is None else [len(each) for each in self.features]
+            self.lengths = column_of(rows, "n_frames")
+
+    def audio_of(self, i: int) -> Path:
+        """Return the file of row i."""
+        folder = self.rows.folder_of(i) if isinstance(self.rows, Rows) else self.folder
+        return folder / self.rows[i].audio
+
+    def _neutral(self) -> dict[str, list[int]]:
+        """Return the neutral clips of every voice: by their label, in recordings also by most votes."""
+        codes, names = codes_of(self.rows, "voice")
+        is_neutral = self._is_called("label") | (self._is_called("emotion") & ~self.is_simulated)
+        calm = np.flatnonzero(is_neutral)
+        found: dict[str, list[int]] = {voice: [] for voice in self.voices}
+        for i, code in zip(calm.tolist(), codes[calm].tolist(), strict=True):
+            found[names[code]].append(i)
+        return found
+
+    def _is_called(self, kind: str, name: str = "neutral") -> np.ndarray:
+        codes, names = codes_of(self.rows, kind)
+        return codes == names.index(name) if name in names else np.zeros(len(codes), bool)
 
     def only(self, voice: str) -> "Clips":
         """Return the clips of one voice; features are shared, not copied."""
-        part = copy(self)
-        picks = [i for i, row in enumerate(self.rows) if row.voice == voice]
-        part.rows, part.voices = [self.rows[i] for i in picks], [voice]
+        codes, names = codes_of(self.rows, "voice")
+        return self.taken(np.flatnonzero(codes == names.index(voice)).tolist())
+
+    def taken(self, picks: Sequence[int]) -> "Clips":
+        """Return some clips by number; features are shared, not copied."""
+        part, picks = copy(self), list(picks)
+        part.rows = taken_rows(self.rows, picks)
+        part.voices = sorted(names_in(part.rows, "voice"))
         part.features, part.avd = taken(self.features, picks), taken(self.avd, picks)
-        part.lengths = [self.lengths[i] for i in picks]
-        part.neutral = {voice: [k for k, i in enumerate(picks) if self.rows[i].label == "neutral"]}
+        part.lengths, part.is_simulated, part.is_rated = (
+            each[picks] for each in (self.lengths, self.is_simulated, self.is_rated)
+        )
+        part.neutral = part._neutral()
         return part
 
     def padded(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -118,9 +160,10 @@ class Clips:
         return torch.stack([_label_target(row) for row in rows]), known
 
     def points(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return A, V, D [B, 3] and whether each is known [B, 3]; unknown values are 0."""
+        """Return A, V, D [B, 3] and whether each is known and not a guess [B, 3]; unknown values are 0."""
         values = [[getattr(self.rows[i], name) for name in DIMENSIONS] for i in indices]
         known = torch.tensor([[value is not None for value in row] for row in values])
+        known &= torch.from_numpy(self.is_rated[list(indices)])
         return torch.tensor([[value or 0.0 for value in row] for row in values]), known
 
     def controls(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -129,7 +172,7 @@ class Clips:
         rows = [self.rows[i] for i in indices]
         targets = [control_target(r.label, r.intensity, p) for r, p in zip(rows, points.tolist(), strict=True)]
         is_one = torch.tensor([row.mixture is None for row in rows])
-        return torch.stack(targets), known.all(dim=1) & is_one & self.is_simulated
+        return torch.stack(targets), known.all(dim=1) & is_one & torch.from_numpy(self.is_simulated[list(indices)])
 
     def batch(self, indices: Sequence[int], random: np.random.Generator, draw: "Draw") -> ClipBatch:
         """Collect clips, windows of each whose A, V, D are the means over their frames, and neutral clips of their voices."""
@@ -138,7 +181,7 @@ class Clips:
         windows, points = [], []
         for row, i in enumerate(indices):
             spans = draw.spans(random, self.rows[i].duration_s)
-            windows.append(_scaled(spans, self.lengths[i]))
+            windows.append(_scaled(spans, int(self.lengths[i])))
             frames = self.avd[i].astype(np.float32)
             means = [torch.from_numpy(frames[a:b].mean(axis=0)) for a, b in _scaled(spans[1:], len(frames))]
             points.append(torch.stack([whole[row], *means]))
@@ -152,7 +195,7 @@ class Clips:
         references = self._references(indices, random, draw.n_references)
         everything = [*indices, *references]
         features, lengths = self.padded(everything)
-        windows += [[(0, self.lengths[i])] * w for i in references]
+        windows += [[(0, int(self.lengths[i]))] * w for i in references]
         voice = torch.tensor([self.voices.index(self.rows[i].voice) for i in everything])
         same = (voice[:, None] == voice[None, :]).float()
         same[:, : len(indices)] = 0.0
@@ -169,18 +212,20 @@ class Clips:
         return drawn
 
 
-def tracked_f0(folder: str | Path, rows: Sequence[ManifestRow], cache: str | Path) -> dict[str, np.ndarray]:
+def tracked_f0(folder: str | Path, rows: Iterable[ManifestRow], cache: str | Path) -> dict[str, np.ndarray]:
     """Return F0 [T] in Hz per row id as the tracker hears it in the audio; kept in the file `cache`.
 
     The shards hold the F0 that a teacher was given, which is smoother than what can be heard.
     """
     cache = Path(cache)
     known = load_file(cache) if cache.is_file() else {}
-    missing = [row for row in rows if row.id not in known]
-    for row in missing:
+    n_before = len(known)
+    for row in rows:
+        if row.id in known:
+            continue
         f0 = np.asarray(extract_f0(load_audio(Path(folder) / row.audio)), np.float32)
         known[row.id] = np.pad(f0, (0, max(0, row.n_frames - len(f0))))[: row.n_frames]
-    if missing:
+    if len(known) > n_before:
         cache.parent.mkdir(parents=True, exist_ok=True)
         temporary = cache.with_name(f".{cache.name}.tmp")
         save_file(known, temporary)

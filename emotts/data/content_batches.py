@@ -12,7 +12,10 @@ from torch import Tensor
 
 from emotts.audio import LogMel
 from emotts.content.speech_encoder import ACTIVITIES
-from emotts.data.dataset import FRAME_STEP, TOKEN_STEP, Corpus
+from emotts.data.batch_plan import FRAME_STEP
+from emotts.data.dataset import TOKEN_STEP, Corpus
+from emotts.data.joined import Joined
+from emotts.data.manifest import ManifestRow
 from emotts.data.nonspeech import KINDS, make_nonspeech
 from emotts.text.symbols import STRESSES, encode, is_pause
 
@@ -81,30 +84,40 @@ class ContentSource:
 
     def __init__(self, corpora: Sequence[Corpus], mixing: Mixing, seed: int) -> None:
         self.corpora, self.mixing = list(corpora), mixing
-        self.places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus))]
+        self.all = Joined(corpora)
         self.voices = [voice for corpus in self.corpora for voice in corpus.voices]
+        number = {voice: k for k, voice in reversed(list(enumerate(self.voices)))}
+        self._number = [number[voice] for voice in self.all.names]
         self.nonspeech = nonspeech_mels(mixing.nonspeech_clips, seed) if mixing.other > 0 else []
 
+    def __len__(self) -> int:
+        return len(self.all)
+
     @property
-    def lengths(self) -> list[int]:
-        """Frames of every utterance."""
-        return [self.corpora[c].rows[i].n_frames for c, i in self.places]
+    def lengths(self) -> np.ndarray:
+        """Frames of every utterance [R]."""
+        return self.all.lengths
+
+    def tokens(self, picks: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return token ids and stresses [B, N], and how many are real [B]; no features are read."""
+        places = [self.all.place(pick) for pick in picks]
+        return _padded([encode(self.corpora[c].rows[i].phonemes, len(STRESSES)) for c, i in places])
 
     def batch(self, picks: Sequence[int], generator: np.random.Generator) -> ContentBatch:
         """Return a batch; what is random comes from the generator."""
         clips, ids = [], []
         for pick in picks:
-            clip = self._clip(pick)
+            c, i = self.all.place(pick)
+            row = self.corpora[c].rows[i]
+            clip = self._clip(row, self.corpora[c].raw[i]["mel"])
             clip.mel += np.float32(generator.uniform(-1.0, 1.0) * self.mixing.gain_db * np.log(10.0) / 20.0)
             if generator.random() < self.mixing.overlap:
                 self._overlap(clip, generator)
             elif self.nonspeech and generator.random() < self.mixing.other:
                 self._interrupt(clip, generator)
             clips.append(clip)
-            c, i = self.places[pick]
-            ids.append(encode(self.corpora[c].rows[i].phonemes, len(STRESSES)))
+            ids.append(encode(row.phonemes, len(STRESSES)))
         n_frames = -(-max(len(clip.mel) for clip in clips) // FRAME_STEP) * FRAME_STEP
-        n_tokens = -(-max(len(phonemes) for phonemes, _ in ids) // TOKEN_STEP) * TOKEN_STEP
 
         def frames(name: str, fill: float) -> Tensor:
             values = [getattr(clip, name) for clip in clips]
@@ -113,22 +126,15 @@ class ContentSource:
                 row[: len(value)] = value
             return torch.from_numpy(out)
 
-        def tokens(which: int) -> Tensor:
-            out = torch.zeros(len(clips), n_tokens, dtype=torch.int64)
-            for row, pair in zip(out, ids, strict=True):
-                row[: len(pair[which])] = torch.tensor(pair[which])
-            return out
-
-        voices = [self.voices.index(self.corpora[c].rows[i].voice) for c, i in (self.places[p] for p in picks)]
+        phonemes, stresses, token_lengths = _padded(ids)
+        voices = [self._number[code] for code in self.all.voice[list(picks)].tolist()]
         return ContentBatch(
-            frames("mel", 0.0), torch.tensor([len(clip.mel) for clip in clips]), tokens(0), tokens(1),
-            torch.tensor([len(phonemes) for phonemes, _ in ids]), frames("token", -1), frames("begins", 0.0),
-            frames("activity", UNKNOWN), torch.tensor(voices),
+            frames("mel", 0.0), torch.tensor([len(clip.mel) for clip in clips]), phonemes, stresses, token_lengths,
+            frames("token", -1), frames("begins", 0.0), frames("activity", UNKNOWN), torch.tensor(voices),
         )  # fmt: skip
 
-    def _clip(self, pick: int) -> _Clip:
-        c, i = self.places[pick]
-        row, mel = self.corpora[c].rows[i], self.corpora[c].raw[i]["mel"].astype(np.float32)
+    def _clip(self, row: ManifestRow, stored: np.ndarray) -> _Clip:
+        mel = stored.astype(np.float32)
         durations = np.asarray(row.durations)
         token = np.repeat(np.arange(len(durations)), durations)
         begins = np.diff(token, prepend=-1) != 0
@@ -138,7 +144,8 @@ class ContentSource:
 
     def _overlap(self, clip: _Clip, generator: np.random.Generator) -> None:
         """Let another utterance speak over a part of this one."""
-        other = self._clip(int(generator.integers(len(self.places))))
+        c, i = self.all.place(int(generator.integers(len(self))))
+        other = self._clip(self.corpora[c].rows[i], self.corpora[c].raw[i]["mel"])
         level = generator.uniform(*OVERLAP_DB)
         start = int(generator.integers(len(clip.mel)))
         n = min(len(other.mel), len(clip.mel) - start)
@@ -166,3 +173,13 @@ class ContentSource:
         clip.activity[part] = np.where(loud, OTHER, SILENCE)
         clip.token[part] = -1
         clip.begins[part] = 0.0
+
+
+def _padded(ids: Sequence[tuple[list[int], list[int]]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return both rows of ids padded to a multiple of TOKEN_STEP [B, N], and their lengths [B]."""
+    n_tokens = -(-max(len(phonemes) for phonemes, _ in ids) // TOKEN_STEP) * TOKEN_STEP
+    both = [torch.zeros(len(ids), n_tokens, dtype=torch.int64) for _ in range(2)]
+    for k, pair in enumerate(ids):
+        for out, own in zip(both, pair, strict=True):
+            out[k, : len(own)] = torch.tensor(own)
+    return both[0], both[1], torch.tensor([len(phonemes) for phonemes, _ in ids])

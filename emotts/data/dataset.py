@@ -4,23 +4,28 @@ Comes in: corpus folders with manifest.jsonl, feature shards and maybe origins.j
 bucketed by length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from emotts.data.features import IN_MEMORY_GB, held_gb, load_features, taken
-from emotts.data.manifest import ManifestRow, read_manifest
-from emotts.data.trust import read_origins, trust_of
+from emotts.data.batch_plan import FRAME_STEP
+from emotts.data.features import IN_MEMORY_GB, arrays_of, held_gb, load_features, taken
+from emotts.data.manifest import ManifestRow
+from emotts.data.rows import Rows, open_rows
 from emotts.emotion.labels import LABEL_INDEX, LABELS
 from emotts.text.symbols import N_MARKS, encode
 
-FRAME_STEP, TOKEN_STEP = 32, 8  # lengths are rounded up to these, so that few tensor shapes occur
+TOKEN_STEP = 8  # numbers of tokens are rounded up to this, so that few tensor shapes occur
 UNVOICED_F0_WEIGHT = 0.2
+MAX_FRAMES = 1_000  # of an utterance that is learnt from
+REGISTER_ROWS = 400  # of a voice, that tell how high it speaks
+ROWS_AT_ONCE = 20_000  # whose F0 is held
 ENERGY_FLOOR = -4.0  # natural log, 40 dB below vowels; or the depth of silences would hide how loud speech is
 
 
@@ -105,15 +110,31 @@ def anchor_line(features: np.ndarray, durations: np.ndarray, n_frames: int) -> n
     return np.interp(np.arange(n_frames) + 0.5, times, features[spoken, 1:3].ravel())
 
 
+def chosen_rows(
+    folder: str | Path | Sequence[str | Path],
+    split: str,
+    voices: Sequence[str] | None = None,
+    max_frames: int = MAX_FRAMES,
+) -> tuple[Rows, dict[str, int]]:
+    """Return the rows of a split, and of some voices, that speech can be learnt from, and how many were left out by reason."""
+    rows = open_rows(folder, with_features=True).of(split, voices)
+    is_long, is_silent = rows.column("n_frames") > max_frames, rows.column("n_tokens") <= 2
+    left_out = {"long": int(is_long.sum()), "without a text": int(is_silent.sum())}
+    return rows.taken(~is_long & ~is_silent), left_out
+
+
 class Corpus:
-    """All utterances of one split of one or several corpora, their features in memory or read when needed; mels are float16."""
+    """All utterances of one split of one or several corpora; mels are float16.
+
+    Rows are mapped, see index.py; features are in memory or read when needed.
+    """
 
     def __init__(
         self,
         folder: str | Path | Sequence[str | Path],
         split: str,
         voices: Sequence[str],
-        max_frames: int = 1_000,
+        max_frames: int = MAX_FRAMES,
         in_memory_gb: float = IN_MEMORY_GB,
     ) -> None:
         """Read the rows of a split.
@@ -126,54 +147,77 @@ class Corpus:
             in_memory_gb: features that are more than this are read from the disk whenever a batch needs them.
 
         Raises:
-            ValueError: no row is left.
+            ValueError: no row is left, or one of the manifest or of the features is wrong.
         """
-        folders = [Path(folder)] if isinstance(folder, str | Path) else [Path(each) for each in folder]
-        known = set(voices)
         self.voices = list(voices)
-        self.rows: list[ManifestRow] = []
-        self.trust: list[np.ndarray] = []
-        self.corpora: list[str] = []  # of each row, as origins.jsonl says, or its folder's name
         self.n_marks = N_MARKS  # how many a model knows that learns from it
-        self.left_out = {"long": 0, "without a text": 0}
-        parts = []
-        for each in folders:
-            rows = [r for r in read_manifest(each / "manifest.jsonl") if r.split == split and r.voice in known]
-            self.left_out["long"] += sum(r.n_frames > max_frames for r in rows)
-            self.left_out["without a text"] += sum(len(r.phonemes) <= 2 for r in rows)
-            rows = [r for r in rows if r.n_frames <= max_frames and len(r.phonemes) > 2]
-            origins = read_origins(each)
-            self.rows += rows
-            parts.append((each, rows))
-            self.trust += [trust_of(row, origins.get(row.id)) for row in rows]
-            self.corpora += [origins[row.id].corpus if row.id in origins else each.name for row in rows]
-        if not self.rows:
-            names = ", ".join(str(each) for each in folders)
+        self.rows, self.left_out = chosen_rows(folder, split, voices, max_frames)
+        if not len(self.rows):
+            names = str(folder) if isinstance(folder, str | Path) else ", ".join(str(each) for each in folder)
+            left_out = ", ".join(f"{count} {reason}" for reason, count in self.left_out.items())
             raise ValueError(
-                f"{names} has no rows of split {split!r} for voices {', '.join(voices)}; run recipes/simulate_corpus.py."
+                f"{names} has no rows of split {split!r} for voices {_some(voices)} that speech can be learnt from "
+                f"(left out: {left_out}); prepare it with texts, shorter clips or another corpus.fold."
             )
-        self.raw = load_features(parts, in_memory_gb)
-        self.mean_log_f0 = self._mean_log_f0()
+        self.raw = load_features(self.rows, in_memory_gb)
 
-    def _mean_log_f0(self) -> dict[str, float]:
-        """Mean log2 F0 of each voice over its neutral rows, or over all rows where it has no neutral ones."""
-        means = {}
-        for voice in self.voices:
-            rows = [i for i, r in enumerate(self.rows) if r.voice == voice]
-            neutral = [i for i in rows if self.rows[i].label == "neutral"] or rows
-            values = [np.log2(f[f > 0]) for f in (self.raw[i]["f0"] for i in neutral[:400]) if (f > 0).any()]
-            means[voice] = float(np.concatenate(values).mean()) if values else 7.3
+    @cached_property
+    def mean_log_f0(self) -> dict[str, float]:
+        """Mean log2 F0 of each voice over its first neutral rows, or over its first rows where it has no neutral ones."""
+        codes, names = self.rows.codes("voice")
+        order = np.argsort(codes, kind="stable")
+        ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+        is_neutral = self.rows.column("label") == LABELS.index("neutral")
+        picks: dict[str, np.ndarray] = {}
+        for name, begin, end in zip(names, [0, *ends[:-1]], ends, strict=True):
+            rows = order[begin:end]
+            neutral = rows[is_neutral[rows]]
+            picks[name] = (neutral if len(neutral) else rows)[:REGISTER_ROWS]
+        means = dict.fromkeys(self.voices, 7.3)
+        spoken = [voice for voice in means if len(picks.get(voice, ()))]
+        while spoken:  # the voices together whose rows lie together, as many as fit
+            ends = np.cumsum([len(picks[voice]) for voice in spoken])
+            some = spoken[: max(1, int(np.searchsorted(ends, ROWS_AT_ONCE)))]
+            spoken = spoken[len(some) :]
+            f0 = iter(arrays_of(self.raw, np.concatenate([picks[voice] for voice in some]).tolist(), "f0"))
+            for voice in some:
+                values = [np.log2(f[f > 0]) for f in (next(f0) for _ in picks[voice]) if (f > 0).any()]
+                if values:
+                    means[voice] = float(np.concatenate(values).mean())
         return means
+
+    @property
+    def voices(self) -> list[str]:
+        """Names; their order gives the numbers of voices in batches."""
+        return self._voices
+
+    @voices.setter
+    def voices(self, names: Sequence[str]) -> None:
+        self._voices = list(names)
+        self._number = {name: k for k, name in reversed(list(enumerate(names)))}
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Frames of every utterance [R]."""
+        return self.rows.column("n_frames")
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    def taken(self, picks: Sequence[int]) -> "Corpus":
+        """Return some of the utterances; registers of voices stay."""
+        part = copy(self)
+        part.rows, part.raw, part.mean_log_f0 = self.rows.taken(picks), taken(self.raw, picks), self.mean_log_f0
+        return part
+
     def spread(self, n: int) -> "Corpus":
         """Return n of the utterances, spread over all; registers of voices stay."""
+        return self.taken(np.linspace(0, len(self) - 1, min(n, len(self))).astype(int).tolist())
+
+    def renamed(self, names: Mapping[str, str], voices: Sequence[str], mean_log_f0: Mapping[str, float]) -> "Corpus":
+        """Return the utterances with other names of voices, numbered as in `voices`, at these registers."""
         part = copy(self)
-        picks = np.linspace(0, len(self) - 1, min(n, len(self))).astype(int)
-        part.rows, part.raw = [self.rows[i] for i in picks], taken(self.raw, picks.tolist())
-        part.trust, part.corpora = [self.trust[i] for i in picks], [self.corpora[i] for i in picks]
+        part.rows, part.voices, part.mean_log_f0 = self.rows.renamed(names), list(voices), dict(mean_log_f0)
         return part
 
     def utterance(self, i: int) -> Utterance:
@@ -206,9 +250,14 @@ class Corpus:
             labels,
             row.label is not None or row.mixture is not None,
             raw["avd"].astype(np.float32),
-            self.trust[i],
-            self.voices.index(row.voice),
+            self.rows.trust(i),
+            self._number[row.voice],
         )
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    """Return the first names of a list in words."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} others" if len(names) > most else "") or "of any name"
 
 
 def load_corpora(
@@ -217,70 +266,11 @@ def load_corpora(
     """Load a split of every corpus that has it, with all its voices; `in_memory_gb` is for all of them, the first ones first."""
     found: list[Corpus] = []
     for folder in folders:
-        voices = sorted({row.voice for row in read_manifest(Path(folder) / "manifest.jsonl") if row.split == split})
+        voices = sorted(open_rows(folder).of(split).names("voice"))
         if voices:
             left = max(0.0, in_memory_gb - sum(held_gb(corpus.raw) for corpus in found))
             found.append(Corpus(folder, split, voices, max_frames, left))
     return found
-
-
-class BatchPlan:
-    """Deterministic bucketed batches: batch of step s is a pure function of (corpus, seed, s)."""
-
-    def __init__(self, lengths: Sequence[int], max_frames: int, seed: int, shares: np.ndarray | None = None) -> None:
-        """Plan batches of at most `max_frames` frames, padding included.
-
-        Args:
-            lengths: frames of every row [R].
-            max_frames: of a batch; a longer row is a batch of its own.
-            seed: of the order.
-            shares: how often each row is drawn [R], adding up to 1; None draws each once an epoch.
-        """
-        self.lengths = np.asarray(lengths)
-        self.max_frames = max_frames
-        self.seed = seed
-        self.shares = shares
-        self._epoch = -1
-        self._batches: list[list[int]] = []
-        self._starts = [0]
-
-    def _drawn(self, rng: np.random.Generator) -> np.ndarray:
-        """Return the rows of an epoch, as many as there are rows.
-
-        With shares, systematic sampling draws row i floor or ceil of R * share times: the expected number is exact in every epoch.
-        """
-        n = len(self.lengths)
-        if self.shares is None:
-            return np.arange(n)
-        order = rng.permutation(n)
-        ends = np.cumsum(self.shares[order])
-        return order[np.minimum(np.searchsorted(ends / ends[-1], (np.arange(n) + rng.random()) / n), n - 1)]
-
-    def _plan(self, epoch: int) -> list[list[int]]:
-        rng = np.random.default_rng([self.seed, epoch])
-        rows = self._drawn(rng)
-        jitter = self.lengths[rows] * np.exp(rng.normal(0.0, 0.08, len(rows)))
-        batches: list[list[int]] = []
-        current: list[int] = []
-        longest = 0
-        for i in rows[np.argsort(jitter)]:
-            length = -(-int(self.lengths[i]) // FRAME_STEP) * FRAME_STEP
-            if current and max(longest, length) * (len(current) + 1) > self.max_frames:
-                batches.append(current)
-                current, longest = [], 0
-            current.append(int(i))
-            longest = max(longest, length)
-        batches.append(current)
-        return [batches[k] for k in rng.permutation(len(batches))]
-
-    def indices(self, step: int) -> list[int]:
-        """Return the rows of the batch of this step."""
-        while step >= self._starts[-1]:
-            self._starts.append(self._starts[-1] + len(self._plan(len(self._starts) - 1)))
-        epoch = int(np.searchsorted(self._starts, step, side="right")) - 1
-        if epoch != self._epoch:
-            self._epoch, self._batches = epoch, self._plan(epoch)
-        return self._batches[step - self._starts[epoch]]
 
 
 def collate(items: Sequence[Utterance]) -> Batch:

@@ -1,7 +1,7 @@
 """The manifest of a corpus: one JSON line per utterance, with paths relative to the manifest's folder.
 
 In and out: `ManifestRow` objects. Features lie beside it in safetensors shards under the names `<id>.mel`, `.f0`,
-`.energy`, `.avd`, and `.labels` where a row has a mixture.
+`.energy`, `.avd`, `.labels` where a row has a mixture, and `.embedding` and `.heard` where a recogniser heard it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from emotts.audio import SPEC
 from emotts.emotion.labels import AVD_MEANS, LABELS, MAX_INTENSITY
 
 FAR = 0.4  # of a dimension from its label's place; five standard deviations of the simulated scatter
+TIE = 1e-4  # between shares that were rounded
 SPLITS = ("train", "valid", "test")
+REMEDY = "make one with recipes/prepare_corpus.py from recordings, or recipes/simulate_corpus.py"
+UNLABELLED, MIXED = "unlabelled", "mixed"  # emotions of rows
 # [T, M] float16, [T] float32 Hz, [T] float16, [N, 3] float16; beside them labels [N, K] float16 of a mixture
 FEATURES = ("mel", "f0", "energy", "avd")
+EMBEDDING, HEARD = "embedding", "heard"  # [E] and [K] float16 of a recogniser, where one heard the clips; see doubt.py
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class ManifestRow:
         phonemes: N tokens, `<sil>` at both ends.
         durations: N numbers of mel frames; their sum is `n_frames`.
         label: One of `LABELS`, or None where no category was asked for.
-        intensity: Strength of the label, 0 to 1.5.
+        intensity: Strength of the label, or that by which the votes of a mixture were multiplied, 0 to 1.5.
         arousal: Mean over the utterance in [-1, 1], or None where unknown.
         valence: As arousal.
         dominance: As arousal.
@@ -44,7 +48,8 @@ class ManifestRow:
         n_frames: Number T of mel frames.
         duration_s: Length of the audio in seconds.
         features: Path of the safetensors shard, relative to the manifest.
-        mixture: Mean weight times intensity of each label where more than one is meant; `label` is None then.
+        mixture: Mean weight times intensity of each label where more than one is meant; `label` is None then. What is missing to 1
+            is neutral: votes for it, votes for what no label of ours names, and what the intensity lacks.
         read_by: Backend of emotts/text/phonemize.py that made the phonemes of the text; None is that of `backend_of`.
     """
 
@@ -87,6 +92,19 @@ class ManifestRow:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
+def emotion_of(row: ManifestRow) -> str:
+    """Name the emotion of a row: its label, the strongest of its votes, or "unlabelled"."""
+    if row.label is not None:
+        return row.label
+    if row.mixture is None:
+        return UNLABELLED
+    votes = {name: weight / (row.intensity or 1.0) for name, weight in row.mixture.items()}  # weak anger is anger
+    shares = {"neutral": max(0.0, 1.0 - sum(votes.values())), **votes}
+    best = max(shares.values())
+    names = [name for name, share in shares.items() if share >= best - TIE]
+    return names[0] if len(names) == 1 else MIXED
+
+
 def parse_row(line: str) -> ManifestRow:
     """Read one line of a manifest.
 
@@ -105,7 +123,7 @@ def parse_row(line: str) -> ManifestRow:
 
 
 def read_manifest(path: str | Path) -> list[ManifestRow]:
-    """Read all rows of a manifest.
+    """Read all rows of a manifest into memory, 7 MB an hour; `open_rows` of rows.py maps them.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -113,21 +131,31 @@ def read_manifest(path: str | Path) -> list[ManifestRow]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no manifest at {path}; make one with recipes/simulate_corpus.py")
+        raise FileNotFoundError(f"no manifest at {path}; {REMEDY}")
     rows: list[ManifestRow] = []
     seen: set[str] = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_row(line)
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
-        if row.id in seen:
-            raise ValueError(f"{path}, line {number}: id {row.id!r} appears twice")
-        seen.add(row.id)
-        rows.append(row)
+    with path.open("rb") as file:  # lines end where JSON's do, not at what else Unicode takes for the end of one
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            row = parse_numbered(path, number, line)
+            if row.id in seen:
+                raise ValueError(f"{path}, line {number}: id {row.id!r} appears twice")
+            seen.add(row.id)
+            rows.append(row)
     return rows
+
+
+def parse_numbered(path: Path, number: int, line: bytes) -> ManifestRow:
+    """Read one line of a file.
+
+    Raises:
+        ValueError: it is wrong; the message names file and line.
+    """
+    try:
+        return parse_row(line.decode("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}, line {number}: {error}") from error
 
 
 def write_manifest(path: str | Path, rows: Iterable[ManifestRow]) -> None:
@@ -176,6 +204,6 @@ def _problem(row: ManifestRow) -> str | None:
         value = getattr(row, name)
         if value is not None and not -1.0 <= value <= 1.0:
             return f"{name} must be null or lie in [-1, 1]; got {value}"
-    if any(Path(path).is_absolute() or ".." in Path(path).parts for path in (row.audio, row.features)):
+    if any(path.startswith("/") or ".." in path.split("/") for path in (row.audio, row.features)):
         return "audio and features must be paths below the manifest's folder"
     return None

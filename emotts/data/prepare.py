@@ -12,7 +12,7 @@ import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ from safetensors.torch import save_file
 
 from emotts.audio import save_audio
 from emotts.data.alignment import EXPECTED
-from emotts.data.corpora.rows import CorpusFacts, Listing, Problem, SourceRow, parse_source
-from emotts.data.manifest import ManifestRow, parse_row, write_atomically, write_manifest
+from emotts.data.corpora.rows import CorpusFacts, Listing, Problem, SourceRow
+from emotts.data.faults import MachineFault, fault_at, is_of_machine
+from emotts.data.manifest import SPLITS, ManifestRow, parse_row, write_atomically, write_manifest
 from emotts.data.prepare_audio import speaker_gain_db
 from emotts.data.prepare_clip import MelJudge, Prepared, Settings, SpeechListener, prepare_clip
-from emotts.emotion.labels import LABELS
+from emotts.data.prepare_listing import OTHERS, write_lines
+from emotts.data.prepare_needs import missing_readers
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Job:
     settings: Settings
     judge: str | None = None  # a recogniser's folder, "bundled", or None; part of the fingerprint
     aligner: str = EXPECTED  # one of ALIGNERS; part of the fingerprint
+    judge_weights: str | None = None  # tells it from another one in the same folder; part of the fingerprint
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,6 @@ class Shard:
     gains_db: tuple[float, ...]
 
 
-def relabelled(rows: Iterable[SourceRow], labels: Mapping[str, str | None]) -> list[SourceRow]:
-    """Give raw labels another label of ours, or none.
-
-    Raises:
-        ValueError: a label is not ours, or no row has the raw one.
-    """
-    rows = list(rows)
-    raw = {row.raw_label for row in rows}
-    for name, label in labels.items():
-        if label is not None and label not in LABELS:
-            raise ValueError(f"relabel.{name} must be null or one of {', '.join(LABELS)}; got {label!r}.")
-        if name not in raw:
-            raise ValueError(f"relabel.{name}: no clip has this label; there are {', '.join(sorted(map(str, raw)))}.")
-    return [replace(row, label=labels[name]) if (name := row.raw_label or "") in labels else row for row in rows]
-
-
 def speakers(rows: Iterable[SourceRow]) -> dict[str, list[SourceRow]]:
     """Return the rows of every voice, in their order."""
     found: dict[str, list[SourceRow]] = {}
@@ -74,11 +61,20 @@ def speakers(rows: Iterable[SourceRow]) -> dict[str, list[SourceRow]]:
 
 
 def gain_of(job: Job, voice: str, rows: Sequence[SourceRow]) -> tuple[str, float]:
-    """Return a voice and the gain in dB of its clips; 0 if levels are left alone."""
+    """Return a voice and the gain in dB of its clips; 0 if levels are left alone.
+
+    Raises:
+        MachineFault: a clip cannot be read, and the machine is at fault.
+    """
     settings = job.settings
     if settings.loudness == "none":
         return voice, 0.0
-    return voice, speaker_gain_db(job.root, rows, settings.level_db, settings.max_duration_s)
+    try:
+        return voice, speaker_gain_db(job.root, rows, settings.level_db, settings.max_duration_s)
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        if is_of_machine(error):
+            raise fault_at(voice, error) from error
+        raise
 
 
 def plan_shards(rows: Sequence[SourceRow], gains_db: Mapping[str, float], shard_size: int) -> list[Shard]:
@@ -104,11 +100,10 @@ def prepare_shard(job: Job, shard: Shard, judge: MelJudge | None = None, listene
 
     Raises:
         ValueError: a finished shard of this name was made from other clips or settings.
-        OSError: the disk is full, or not to be written on.
+        MachineFault: a clip could not be prepared and the machine is at fault, or the disk is full; the shard is not finished.
     """
-    record_path = job.output / "shards" / f"{shard.name}.json"
-    if record_path.is_file():
-        _check_fingerprint(record_path, job, shard)
+    unread = sorted(_unread(job, shard))
+    if _is_finished(job, shard, unread):
         return shard.name
     torch.set_num_threads(1)
     prepared: list[Prepared] = []
@@ -116,7 +111,11 @@ def prepare_shard(job: Job, shard: Shard, judge: MelJudge | None = None, listene
     for row, gain_db in zip(shard.rows, shard.gains_db, strict=True):
         try:
             prepared.append(prepare_clip(job.root, row, job.settings, gain_db, shard.name, judge, listener))
-        except (ValueError, OSError) as error:  # of reading; writing comes below
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:  # of reading; writing comes below
+            if is_of_machine(error):
+                raise fault_at(row.id, error) from error
+            if isinstance(error, RuntimeError):
+                raise
             problems.append(Problem(row.id, " ".join(str(error).split())))
     _store(job.output, shard.name, prepared)
     record = {
@@ -124,9 +123,21 @@ def prepare_shard(job: Job, shard: Shard, judge: MelJudge | None = None, listene
         "rows": [asdict(one.row) for one in prepared],
         "origins": [asdict(one.origin) for one in prepared],
         "problems": [asdict(problem) for problem in problems],
+        **({"unread": unread} if unread else {}),
     }
-    write_atomically(record_path, json.dumps(record, ensure_ascii=False))
+    write_atomically(_record(job, shard), json.dumps(record, ensure_ascii=False))
     return shard.name
+
+
+def check_shards(job: Job, shards: Iterable[Shard]) -> None:
+    """Refuse to go on where finished shards were made from other clips or settings, before any is made.
+
+    Raises:
+        ValueError: one was.
+    """
+    for shard in shards:
+        if _record(job, shard).is_file():
+            _check_fingerprint(job, shard)
 
 
 def merge_shards(job: Job, shards: Sequence[Shard], listing: Listing, facts: CorpusFacts) -> dict[str, Any]:
@@ -135,64 +146,47 @@ def merge_shards(job: Job, shards: Sequence[Shard], listing: Listing, facts: Cor
     origins: list[dict[str, Any]] = []
     problems = [{"stage": "listing", **asdict(problem)} for problem in listing.problems]
     for shard in shards:
-        record = json.loads((job.output / "shards" / f"{shard.name}.json").read_text(encoding="utf-8"))
+        record = json.loads(_record(job, shard).read_text(encoding="utf-8"))
         rows += [parse_row(json.dumps(row)) for row in record["rows"]]
         origins += record["origins"]
         problems += [{"stage": "preparation", **problem} for problem in record["problems"]]
-    _write_lines(job.output / "origins.jsonl", origins)
-    _write_lines(job.output / "quarantine.jsonl", problems)
+    write_lines(job.output / "origins.jsonl", origins)
+    write_lines(job.output / "quarantine.jsonl", problems)
     report = _report(rows, origins, problems, listing, facts)
     write_atomically(job.output / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     write_manifest(job.output / "manifest.jsonl", rows)
     return report
 
 
-def write_listing(output: Path, listing: Listing) -> None:
-    """Write sources.jsonl, a line per clip that was listed, and the clips that were not taken to quarantine.jsonl.
-
-    Raises:
-        ValueError: another corpus lies in the folder.
-    """
-    _check_owner(output, listing)
-    write_atomically(output / "sources.jsonl", "".join(row.to_json() + "\n" for row in listing.rows))
-    _write_lines(output / "quarantine.jsonl", [{"stage": "listing", **asdict(problem)} for problem in listing.problems])
-
-
 def completeness(listing: Listing, facts: CorpusFacts) -> str:
-    """Say in one line how much of the published corpus was found."""
-    n, n_speakers = len(listing.rows), len({row.speaker for row in listing.rows})
-    clips = f"{n} clips" if facts.clips is None else f"{n} of {facts.clips} published clips"
-    people = f"{n_speakers} speakers" if facts.speakers is None else f"{n_speakers} of {facts.speakers} speakers"
-    problems = len(listing.problems)
-    return f"{facts.title}: {clips}, {people}; {f'{problems} problems, see quarantine.jsonl' if problems else 'no problems'}"
+    """Say in one line how much of the published corpus was found, and which splits have nothing."""
+    clips, people = listing.published or (facts.clips, facts.speakers)
+    found = _of(len(listing.rows), clips, "clips", "published clips", "missing or not usable")
+    heard = _of(len({row.speaker for row in listing.rows}), people, "speakers", "speakers", "missing")
+    bare = [split for split in SPLITS if all(row.split != split for row in listing.rows)] if listing.rows else []
+    without = f"; no clips in the split {' and '.join(bare)}" if bare else ""
+    n = len(listing.problems)
+    return f"{facts.title}: {found}, {heard}{without}; {f'{n} problems, see quarantine.jsonl' if n else 'no problems'}"
 
 
-def _check_owner(output: Path, listing: Listing) -> None:
-    """Refuse a folder that holds another corpus; its manifest would be lost."""
-    sources = output / "sources.jsonl"
-    if not sources.is_file() or not listing.rows:
-        return
-    with open(sources, encoding="utf-8") as file:
-        line = file.readline()
-    owner = parse_source(line).corpus if line.strip() else listing.rows[0].corpus
-    if owner != listing.rows[0].corpus:
-        raise ValueError(
-            f"output {str(output)!r} holds the corpus {owner!r}; choose another folder for {listing.rows[0].corpus!r}."
-        )
+def _of(n: int, published: int | None, counted: str, expected: str, lack: str) -> str:
+    if published is None:
+        return f"{n} {counted}"
+    return f"{n} of {published} {expected}{f' ({published - n} {lack})' if n < published else ''}"
 
 
 def _store(output: Path, name: str, prepared: Sequence[Prepared]) -> None:
     """Store a shard; what libraries say of a full disk is said in one line.
 
     Raises:
-        OSError: it cannot be written.
+        MachineFault: it cannot be written.
     """
     import soundfile
 
     try:
         _write(output, name, prepared)
-    except (soundfile.LibsndfileError, SafetensorError) as error:
-        raise OSError(
+    except (soundfile.LibsndfileError, SafetensorError, OSError) as error:
+        raise MachineFault(
             f"shard {name} cannot be written to {str(output)!r} ({error}); free the disk and run the same command again."
         ) from error
 
@@ -219,18 +213,33 @@ def _fingerprint(job: Job, shard: Shard) -> str:
     content = [[row.to_json() for row in shard.rows], list(shard.gains_db), asdict(job.settings), job.judge]
     if job.aligner != EXPECTED:  # what was prepared before there was a choice stays valid
         content.append(job.aligner)
+    if job.judge_weights is not None:
+        content.append(job.judge_weights)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _check_fingerprint(path: Path, job: Job, shard: Shard) -> None:
-    if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != _fingerprint(job, shard):
-        raise ValueError(
-            f"{path} was made from other clips or settings; choose another output folder, or delete this one."
-        )
+def _record(job: Job, shard: Shard) -> Path:
+    return job.output / "shards" / f"{shard.name}.json"
 
 
-def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    write_atomically(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+def _check_fingerprint(job: Job, shard: Shard) -> dict[str, Any]:
+    """Return the record of a finished shard."""
+    record: dict[str, Any] = json.loads(_record(job, shard).read_text(encoding="utf-8"))
+    if record["fingerprint"] != _fingerprint(job, shard):
+        raise ValueError(f"{_record(job, shard)} {OTHERS}")
+    return record
+
+
+def _unread(job: Job, shard: Shard) -> set[str]:
+    """Return languages whose texts have silence for phonemes, as nothing on this machine reads them."""
+    return set() if job.settings.needs_text else set(missing_readers(shard.rows, job.settings))
+
+
+def _is_finished(job: Job, shard: Shard, unread: Sequence[str]) -> bool:
+    """Whether the shard need not be made, as it is there and could not be made with more readers now."""
+    if not _record(job, shard).is_file():
+        return False
+    return not set(unread) < set(_check_fingerprint(job, shard).get("unread", ()))
 
 
 def _report(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ import numpy as np
 
 from emotts.audio import SPEC, resample, speech_level_db
 from emotts.data.corpora.rows import SourceRow
+from emotts.data.faults import MachineFault, is_of_machine
+from emotts.data.packed import packed_audio
 
 WITH_FFMPEG = (".m4a", ".mp4", ".webm")  # what libsndfile cannot read
 FFMPEG_SECONDS = 120
+KILLED = (-signal.SIGKILL, -signal.SIGTERM)  # by the system, for memory, or by a person
 LARGEST_SAMPLE = 16.0  # float files may go a little above 1; integers written as floats reach 32,768
 FRAME = 240  # samples, 10 ms
 TRIM_DB = 40.0  # below the loudest 10 ms
@@ -43,15 +47,17 @@ def decode(root: Path, row: SourceRow, max_duration_s: float) -> np.ndarray:
     Raises:
         ValueError: it is no audio, lasts too long, has no such channel or samples that are not finite.
         FileNotFoundError: there is no such file.
+        MachineFault: it cannot be read here, for want of a program or by a fault of the disk.
     """
     import soundfile
 
-    path = root / row.audio
-    if not path.is_file():
+    path, packed = root / row.audio, packed_audio(root, row.audio)
+    if packed is None and not path.is_file():
         raise FileNotFoundError(f"audio {row.audio!r} is missing")
-    is_foreign = path.suffix.lower() in WITH_FFMPEG
+    if packed is None and is_for_ffmpeg(row.audio):
+        packed = _through_ffmpeg(path)
     try:
-        with soundfile.SoundFile(io.BytesIO(_through_ffmpeg(path)) if is_foreign else str(path)) as file:
+        with soundfile.SoundFile(str(path) if packed is None else io.BytesIO(packed)) as file:
             rate, start = int(file.samplerate), round((row.start_s or 0.0) * file.samplerate)
             end = file.frames if row.end_s is None else min(file.frames, round(row.end_s * rate))
             if end - start > max_duration_s * rate:
@@ -59,8 +65,12 @@ def decode(root: Path, row: SourceRow, max_duration_s: float) -> np.ndarray:
             file.seek(min(start, file.frames))
             samples = file.read(max(0, end - start), dtype="float32", always_2d=True)  # [L, channels]
     except soundfile.LibsndfileError as error:
+        if packed is None:
+            path.read_bytes()  # the library hides a fault of the disk, and too many open files
         raise ValueError(f"cannot be read as audio ({str(error).rpartition(': ')[2].rstrip('.')})") from error
     if len(samples) < (1.0 - MISSING_SHARE) * (end - start):
+        if packed is None:
+            path.read_bytes()  # as above
         raise ValueError(f"is truncated: it ends after {len(samples) / rate:.2f} of {(end - start) / rate:.2f} s")
     return _checked(samples, row.channel, rate)
 
@@ -94,6 +104,9 @@ def speaker_gain_db(root: Path, rows: Sequence[SourceRow], level_db: float, max_
 
     Neutral clips count if there are some, else all; CLIPS_PER_SPEAKER of them are heard, spread over the list. A speaker without a
     clip that can be read has the gain 0.
+
+    Raises:
+        OSError: a fault of the machine.
     """
     chosen = [row for row in rows if row.label == "neutral"] or list(rows)
     picks = np.unique(np.linspace(0, len(chosen) - 1, min(CLIPS_PER_SPEAKER, len(chosen))).round().astype(int))
@@ -101,7 +114,9 @@ def speaker_gain_db(root: Path, rows: Sequence[SourceRow], level_db: float, max_
     for i in picks:
         try:
             level = speech_level_db(decode(root, chosen[int(i)], max_duration_s))
-        except (ValueError, OSError):
+        except (ValueError, OSError) as error:
+            if is_of_machine(error):  # the gain of all clips would be another one
+                raise
             continue  # named when its own turn comes
         if level > SILENCE_DB:
             levels.append(level)
@@ -121,20 +136,44 @@ def _checked(samples: np.ndarray, channel: int | None, rate: int) -> np.ndarray:
     return resample(np.ascontiguousarray(mono), rate, SPEC.sample_rate)
 
 
+def is_for_ffmpeg(audio: str) -> bool:
+    """Whether a file is of a kind that only ffmpeg decodes."""
+    return Path(audio).suffix.lower() in WITH_FFMPEG
+
+
+def check_ffmpeg(what: str) -> str:
+    """Return the program ffmpeg, which `what` needs, after it has run once.
+
+    Raises:
+        MachineFault: there is none, or it does not run.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise MachineFault(f"{what}: install ffmpeg, or convert to wav files of the same names")
+    try:
+        subprocess.run([program, "-version"], capture_output=True, timeout=FFMPEG_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MachineFault(f"{what}: ffmpeg is installed and does not run ({error}); install it anew") from error
+    return program
+
+
 def _through_ffmpeg(path: Path) -> bytes:
     """Return a file as wav, decoded by the program ffmpeg.
 
     Raises:
-        ValueError: there is no such program, or it cannot decode the file.
+        ValueError: it cannot decode the file.
+        MachineFault: there is no such program, or the system ended it.
     """
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise ValueError(f"is {path.suffix[1:]}: install ffmpeg, or convert it to a wav of the same name")
+    program = shutil.which("ffmpeg") or check_ffmpeg(f"is {path.suffix[1:]}")
     command = [program, "-nostdin", "-v", "error", "-i", f"file:{path}", "-vn", "-f", "wav", "-c:a", "pcm_s16le", "-"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=FFMPEG_SECONDS)
     except subprocess.TimeoutExpired:
         raise ValueError(f"was not decoded by ffmpeg within {FFMPEG_SECONDS} s") from None
+    except OSError as error:
+        raise MachineFault(f"ffmpeg cannot be run ({error})") from error
+    if done.returncode in KILLED:
+        raise MachineFault("ffmpeg was ended by the system, perhaps for want of memory; fewer processes need less")
     if done.returncode != 0 or not done.stdout:
         said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1][:120]
         raise ValueError(f"cannot be decoded by ffmpeg ({said})")

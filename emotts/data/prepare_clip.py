@@ -5,6 +5,7 @@ Comes in: a `SourceRow`. Goes out: a `Prepared`, or a ValueError that says why n
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +19,7 @@ from emotts.audio import SPEC, LogMel, extract_f0, frame_energy
 from emotts.content import speech_encoder
 from emotts.data.alignment import Alignment, align
 from emotts.data.corpora.rows import SourceRow
-from emotts.data.manifest import ManifestRow
+from emotts.data.manifest import EMBEDDING, HEARD, ManifestRow
 from emotts.data.prepare_audio import at_gain, decode, trim
 from emotts.data.textgrid import Interval, read_textgrid
 from emotts.emotion.heard import Heard
@@ -60,8 +61,17 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("level_db", "margin_s", "max_duration_s", "unknown_intensity"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise ValueError(f"settings.{name} must be a number; got {value!r}.")
+        if not isinstance(self.needs_text, bool):
+            raise ValueError(f"settings.needs_text must be true or false; got {self.needs_text!r}.")
+        if self.max_duration_s <= SHORTEST_S:
+            raise ValueError(
+                f"settings.max_duration_s must be more than {SHORTEST_S} s, the shortest clip that is taken; "
+                f"got {self.max_duration_s}."
+            )
+        if self.margin_s < 0.0:
+            raise ValueError(f"settings.margin_s must be 0 or more; got {self.margin_s}.")
         if self.loudness not in ("speaker", "none"):
             raise ValueError(f'loudness must be "speaker" or "none"; got {self.loudness!r}.')
         if self.phonemizer not in (AUTO, *BACKENDS):
@@ -102,7 +112,7 @@ class Prepared:
 
 
 class MelJudge(Protocol):
-    """What fills in missing ratings; the recogniser keeps this."""
+    """What fills in missing ratings and places a clip among others; the recogniser keeps this."""
 
     def hear_mel(self, mel: np.ndarray | torch.Tensor, f0: np.ndarray | torch.Tensor) -> Heard:
         """Judge a log mel [T, M] with its F0 [T] in Hz."""
@@ -130,14 +140,15 @@ def prepare_clip(
 
     Args:
         root: folder of the corpus. row: the clip. settings: how. gain_db: of its speaker. shard: name of the shard it goes to.
-        judge: hears arousal, valence and dominance where they are not rated; None leaves them unknown.
+        judge: hears each clip: what it hears is stored, and is arousal, valence and dominance where they are not rated. None
+            leaves them unknown.
         listener: hears when each phoneme is said where no TextGrid tells; None takes the durations that are expected.
 
     Raises:
-        ValueError: it cannot be used, and why.
-        OSError: it cannot be read.
+        ValueError: it cannot be used, and why; `is_of_machine` of faults.py tells whether the clip is at fault.
+        OSError: it cannot be read; as above.
     """
-    backend = backend_of(row.language) if settings.phonemizer == AUTO else settings.phonemizer
+    backend = reader_of(row, settings)
     tokens, words = _tokens(row, settings.needs_text, backend)
     trimmed = trim(decode(root, row, settings.max_duration_s), settings.margin_s)
     waveform = at_gain(trimmed.waveform, gain_db)
@@ -151,9 +162,10 @@ def prepare_clip(
         energy = frame_energy(mel)  # [T]
     f0 = np.asarray(extract_f0(waveform), np.float32)[:n_frames]
     tiers = _tiers(row, settings, trimmed.offset_s)
-    heard = listener.hear(waveform) if listener is not None and tiers is None and len(tokens) > 2 else None
-    alignment = align(tokens, words, energy.numpy(), tiers, heard)
-    rated, weight = _ratings(row, judge, mel, f0)
+    sounds = listener.hear(waveform) if listener is not None and tiers is None and len(tokens) > 2 else None
+    alignment = align(tokens, words, energy.numpy(), tiers, sounds)
+    heard = None if judge is None else judge.hear_mel(mel, f0)
+    rated, weight = _ratings(row, heard)
     read_by = backend if len(tokens) > 2 else None
     manifest_row = _manifest_row(rated, settings, tokens, alignment, len(waveform), shard, read_by)
     name = row.id
@@ -168,8 +180,16 @@ def prepare_clip(
     if manifest_row.mixture is not None:
         shares = [manifest_row.mixture.get(label, 0.0) for label in LABELS]
         tensors[f"{name}.labels"] = torch.tensor([shares] * len(tokens), dtype=torch.float16)
+    if heard is not None:  # [E] of unit length, [K] in the order of LABELS
+        tensors[f"{name}.{EMBEDDING}"] = torch.from_numpy(np.asarray(heard.embedding)).half()
+        tensors[f"{name}.{HEARD}"] = torch.tensor([heard.labels[label] for label in LABELS], dtype=torch.float16)
     origin = Origin(name, row.corpus, row.audio, row.raw_label, row.gender, alignment.method, weight)
     return Prepared(manifest_row, waveform, tensors, origin)
+
+
+def reader_of(row: SourceRow, settings: Settings) -> str:
+    """Return the backend that reads the text of a clip."""
+    return backend_of(row.language) if settings.phonemizer == AUTO else settings.phonemizer
 
 
 @lru_cache(maxsize=1)
@@ -225,14 +245,11 @@ def _tiers(row: SourceRow, settings: Settings, offset_s: float) -> dict[str, lis
     }
 
 
-def _ratings(
-    row: SourceRow, judge: MelJudge | None, mel: torch.Tensor, f0: np.ndarray
-) -> tuple[SourceRow, list[float]]:
+def _ratings(row: SourceRow, heard: Heard | None) -> tuple[SourceRow, list[float]]:
     """Return the row with its missing dimensions filled in, and the trust in each of the three."""
     weight = [0.0 if getattr(row, name) is None else 1.0 for name in DIMENSIONS]
-    if judge is None or all(weight):
+    if heard is None or all(weight):
         return row, weight
-    heard = judge.hear_mel(mel, f0)
     values: dict[str, float | None] = {}
     for i, name in enumerate(DIMENSIONS):
         values[name] = getattr(row, name)
@@ -251,10 +268,14 @@ def _manifest_row(
     shard: str,
     read_by: str | None,
 ) -> ManifestRow:
-    """Return the line of the manifest. Votes become a mixture, whose rest up to one is neutral; then there is no single label."""
-    mixture = None if row.votes is None else {k: v for k, v in row.votes.items() if k != "neutral" and v > 0.0}
-    label = row.label if mixture is None else None
+    """Return the line of the manifest.
+
+    Votes, each times the intensity, become a mixture, whose rest up to one is neutral; then there is no single label.
+    """
     known = settings.unknown_intensity if row.intensity is None else row.intensity
+    votes = None if row.votes is None else {k: v for k, v in row.votes.items() if k != "neutral" and v > 0.0}
+    mixture = None if votes is None else {k: round(v * known, 6) for k, v in votes.items()}
+    label = row.label if mixture is None else None
     return ManifestRow(
         id=row.id,
         audio=f"audio/{shard}/{row.id}.flac",
@@ -264,7 +285,7 @@ def _manifest_row(
         phonemes=tokens,
         durations=alignment.durations,
         label=label,
-        intensity=0.0 if label in (None, "neutral") else known,
+        intensity=0.0 if label == "neutral" or (label is None and not mixture) else known,
         arousal=row.arousal,
         valence=row.valence,
         dominance=row.dominance,

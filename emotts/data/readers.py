@@ -6,23 +6,28 @@ is told, keeps it (`read_by` of its text encoder), and learns from one alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from emotts.data.manifest import ManifestRow
+from emotts.data.rows import codes_of
 from emotts.text.phonemize import backend_of
 
 REMEDY = "Prepare them alike by settings.phonemizer of recipes/prepare_corpus.py"
 
 
-def readers_of(rows: Iterable[ManifestRow]) -> dict[str, str]:
+def readers_of(*parts: Sequence[ManifestRow]) -> dict[str, str]:
     """Return the backend of every language of which some row names one; rows that name none were read by `backend_of`.
 
     Raises:
         ValueError: two backends read one language.
     """
     found: dict[str, set[str | None]] = {}
-    for row in rows:
-        found.setdefault(row.language.lower(), set()).add(row.read_by)
+    for rows in parts:
+        (spoken, languages), (by, names_by) = (codes_of(rows, name) for name in ("language", "read_by"))
+        for k, r in np.unique(np.stack([spoken, by], axis=1), axis=0).tolist():
+            found.setdefault(languages[k].lower(), set()).add(names_by[r])
     readers = {}
     for language, names in sorted(found.items()):
         backends = sorted({name or backend_of(language) for name in names})
@@ -35,7 +40,7 @@ def readers_of(rows: Iterable[ManifestRow]) -> dict[str, str]:
     return readers
 
 
-def check_readers(rows: Iterable[ManifestRow], names: Mapping[str, str], read_by: Mapping[str, str]) -> None:
+def check_readers(rows: Sequence[ManifestRow], names: Mapping[str, str], read_by: Mapping[str, str]) -> None:
     """Check that a corpus was read as a model reads.
 
     Args:

@@ -166,7 +166,7 @@ class Trainer(Generic[BatchT]):
                     self._save_and_show(on_save)
                     saved = time.monotonic()
                 clock = time.perf_counter()
-                own = [(self._seed(k), batches.next()) for k in self._own(self.step)]
+                own = [(self.seed_of(k), batches.next()) for k in self._own(self.step)]
                 try:
                     losses, norm = self._one_step(own, gradient)
                 except MemoryError as error:
@@ -200,7 +200,8 @@ class Trainer(Generic[BatchT]):
     def _numbers(self) -> Iterator[int]:
         return (number for step in range(self.step, self.schedule.max_steps) for number in self._own(step))
 
-    def _seed(self, number: int) -> int:
+    def seed_of(self, number: int) -> int:
+        """Return the seed of all noise of a batch."""
         return self.seed * 1_000_003 + number
 
     def _one_step(self, batches: list[tuple[int, BatchT]], gradient: Gradient) -> tuple[dict[str, float] | None, float]:

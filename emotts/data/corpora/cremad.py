@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from emotts.data.corpora.ratings import plurality, scale, soft_votes
-from emotts.data.corpora.reading import CorpusFolder
+from emotts.data.corpora.reading import CorpusFolder, WrongLines
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import check_fold, every_nth, fold_split
 
@@ -36,12 +36,11 @@ PATTERN = (
     r"(?P<name>(?P<actor>1\d{3})_(?P<sent>IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)_"
     r"(?P<emo>ANG|DIS|FEA|HAP|NEU|SAD)_(?P<lvl>LO|MD|HI|XX|X))\.wav$"
 )
-TARGETS = ("acted", "voice_majority", "voice_votes")
+TARGETS = ("acted", "acted_agreed", "voice_majority", "voice_votes")
 VOICE_ONLY = 1  # the presentation mode in the first column of the votes; 2 is the face, 3 both
 FOLDS = every_nth([str(actor) for actor in range(1001, 1092)], 5)
-BROKEN = {  # by the readme of the corpus
-    "1076_MTI_SAD_XX": "is silent in the published corpus.",
-}
+SILENT = ("1076_MTI_SAD_XX",)  # by the readme of the corpus, as what follows
+HEARD_BROKEN = ("1076_MTI_NEU_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD")  # their mp3 was when they were rated: no votes
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class CREMAD:
     """Loader of CREMA-D.
 
     Attributes:
-        target: "voice_votes" gives the shares of the raters who heard the voice alone, beside the acted label; "voice_majority"
-            their plurality as label; "acted" what the actor meant, without votes.
+        target: "voice_votes" gives the shares of the raters who heard the voice alone, "voice_majority" their plurality as label;
+            "acted" what the actor meant; "acted_agreed" the same, weighted by the share of the raters who heard it.
         fold: 1 to 5; every fifth actor tests. The fold of EmoBox has all actors in both parts and is not used.
     """
 
@@ -80,10 +79,10 @@ class CREMAD:
         rows = []
         for clip in clips:
             name, actor = clip.match["name"], clip.match["actor"]
-            if name in BROKEN:
-                folder.problem(clip.path, BROKEN[name])
+            if name in SILENT:
+                folder.problem(clip.path, "is silent in the published corpus.")
                 continue
-            if ratings and name not in ratings:
+            if self.target != "acted" and name not in ratings and name not in HEARD_BROKEN:
                 folder.problem(clip.path, "has no voice-only votes in tabulatedVotes.csv.")
                 continue
             label, intensity, votes = self._emotion(clip.match["emo"], clip.match["lvl"], ratings.get(name))
@@ -115,19 +114,24 @@ class CREMAD:
     ) -> tuple[str | None, float | None, dict[str, float] | None]:
         """Return label, intensity and votes of a clip as `target` wants them."""
         acted = EMOTIONS[emotion]
-        if rating is None:
-            return acted, LEVELS.get(level), None
+        if rating is None:  # not asked for, or not to be believed
+            return None if self.target == "voice_majority" else acted, LEVELS.get(level), None
         counts = {letter: float(rating[letter]) for letter in LETTERS}
+        total, winner = sum(counts.values()), plurality(counts)  # None is a tie
+        heard = LETTERS[winner] if winner else None
+        if self.target == "voice_majority":
+            return heard, _rated_strength(rating, heard), None
+        strengths = (LEVELS.get(level), *(_rated_strength(rating, label) for label in (acted, heard)))
+        intensity = next((strength for strength in strengths if strength is not None), None)
         if self.target == "voice_votes":
-            return acted, LEVELS.get(level), soft_votes(counts, LETTERS)
-        heard = plurality(counts)  # None is a tie
-        label = LETTERS[heard] if heard else None
-        return label, _heard_intensity(rating, label), None
+            return acted, intensity, soft_votes(counts, LETTERS)
+        agreement = sum(count for letter, count in counts.items() if LETTERS[letter] == acted) / max(total, 1.0)
+        return (acted, intensity, {acted: round(agreement, 6)}) if agreement else (None, None, None)  # nobody heard it
 
 
-def _heard_intensity(rating: Mapping[str, str], label: str | None) -> float | None:
-    """Return the mean rated strength of a label, 0 to 1; -1 in the table says that nobody chose it."""
-    if label is None:
+def _rated_strength(rating: Mapping[str, str], label: str | None) -> float | None:
+    """Return the mean rated strength of an emotion, 0 to 1; -1 in the table says that nobody chose it, neutral has none."""
+    if label in (None, "neutral"):
         return None
     value = scale(rating[f"mean{MEANS[label]}Resp"], -100, 100)
     return value if value is not None and value >= 0.0 else None
@@ -140,15 +144,17 @@ def _voice_ratings(folder: CorpusFolder) -> dict[str, dict[str, str]]:
         "processedResults/tabulatedVotes.csv with the votes (or set corpus.target=acted)",
     )
     columns = [*LETTERS, "fileName", "numResponses", *(f"mean{name}Resp" for name in MEANS.values())]
-    found = {}
+    found: dict[str, dict[str, str]] = {}
+    wrong, n_right = WrongLines(folder, path, "a key and whole numbers of votes in A, D, F, H, N, S"), 0
     for line, cells in folder.records(path, columns):
         key = cells.get("", "")
-        if not key.isdigit() or not all(cells[letter].isdigit() for letter in LETTERS):
-            raise ValueError(
-                f"{path}, line {line}: expected a key and whole numbers of votes in A, D, F, H, N, S; got {key!r}."
-            )
-        if int(key) // 100_000 == VOICE_ONLY:
+        if not key.isdecimal() or not all(cells[letter].isdecimal() for letter in LETTERS):
+            wrong.add(line, f"must have {wrong.expected}; got {key[:20]!r}.", ",".join(cells.values()))
+            continue
+        n_right += 1
+        if int(key) // 100_000 == VOICE_ONLY and cells["fileName"] not in HEARD_BROKEN:
             found[cells["fileName"]] = cells
+    wrong.check(n_right)
     return found
 
 

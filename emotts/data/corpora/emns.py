@@ -45,16 +45,17 @@ class EMNS:
         folder = CorpusFolder(root, self.facts)
         clips = _best(folder.clips(PATTERN))
         table = folder.table(r"metadata\.csv$", "metadata.csv")
-        rows = []
+        rows, listed = [], set()
         for line, cells in folder.records(table, COLUMNS, "|"):
             place, name = f"{table}, line {line}", Path(cells["audio_recording"]).stem
+            listed.add(name)
             if cells["status"] != "Complete":
                 folder.problem(place, f"has the status {cells['status']!r}; only Complete rows are taken.")
             elif name not in clips:
                 folder.problem(place, f"names {cells['audio_recording']}, which is missing.")
             elif cells["emotion"] not in EMOTIONS:
                 folder.problem(place, f"has the emotion {cells['emotion']!r}; expected one of {', '.join(EMOTIONS)}.")
-            elif not cells["level"].isdigit() or int(cells["level"]) > 10:
+            elif not cells["level"].isdecimal() or int(cells["level"]) > 10:
                 folder.problem(place, f"has the level {cells['level']!r}; expected 0 to 10.")
             else:
                 rows.append(
@@ -73,6 +74,8 @@ class EMNS:
                         intensity=int(cells["level"]) / 10.0,
                     )
                 )
+        for name in sorted(set(clips) - listed):
+            folder.problem(clips[name].path, f"has no line in {table}.")
         return Listing(rows, folder.problems)
 
 

@@ -1,6 +1,7 @@
 """EmoNet-Voice, synthetic speech with 40 emotions rated by experts: Schuhmann et al. (2025), arXiv 2506.09827.
 
-Comes as shards: unpack the tar files first. Beside each audio file lies a JSON with a number per emotion, 0 absent to 2 intense.
+Comes as parquet, which is read as it is, or as tar files, which are unpacked first: then a JSON with a number per emotion, 0 absent
+to 2 intense, lies beside each audio file.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from emotts.data.corpora.ratings import plurality, scale
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import ranked_split
+from emotts.data.packed import SUFFIX, packed_entries, packed_name
 
 CATEGORIES: dict[str, str | None] = {
     "amusement": None, "elation": "happy", "pleasure ecstasy": None, "contentment": None, "thankfulness gratitude": None,
@@ -38,7 +40,7 @@ STRONGEST = 2.0
 
 @dataclass(frozen=True)
 class EmoNetVoice:
-    """Loader of the unpacked shards of EmoNet-Voice.
+    """Loader of EmoNet-Voice, in parquet or as unpacked shards.
 
     Attributes:
         language: Of clips whose JSON names none.
@@ -60,14 +62,14 @@ class EmoNetVoice:
     def read(self, root: Path) -> Listing:
         """List the clips; errors are those of `Corpus.read`."""
         folder = CorpusFolder(root, self.facts)
-        packed = [path for path in folder.paths if path.endswith((".tar", ".parquet"))]
-        if packed and not any(path.endswith(".json") for path in folder.paths):
+        entries = _packed(folder)
+        loose = folder.matching(PATTERN)
+        packed = [path for path in folder.paths if path.endswith(".tar")]
+        if packed and not loose and not entries:
             raise ValueError(
                 f"EmoNet-Voice: {packed[0]} is packed; unpack it first (tar xf), so that 000001.json lies beside 000001.mp3."
             )
-        clips = folder.clips(PATTERN)
-        entries: dict[str, dict[str, Any]] = {}
-        for clip in clips:
+        for clip in folder.clips(PATTERN) if loose or not entries else []:
             beside = f"{clip.path.rpartition('.')[0]}.json"
             entry = folder.json_beside(beside)
             if entry is None:
@@ -85,7 +87,7 @@ class EmoNetVoice:
             speaker = _first(entry, SPEAKER) or "unknown"
             rows.append(
                 SourceRow(
-                    id=f"emonet-{re.sub(r'[^A-Za-z0-9._-]+', '_', path.rpartition('.')[0])[:140]}",
+                    id=f"emonet-{_id(path)}",
                     audio=path,
                     corpus="emonet",
                     speaker=speaker,
@@ -102,6 +104,33 @@ class EmoNetVoice:
                 )
             )
         return Listing(rows, folder.problems)
+
+
+def _packed(folder: CorpusFolder) -> dict[str, dict[str, Any]]:
+    """Return the ratings of the clips within parquet files.
+
+    Raises:
+        ValueError: none of the files can be read.
+        OSError: pyarrow is missing.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    paths = [path for path in folder.paths if path.endswith(SUFFIX)]
+    for path in paths:
+        try:
+            found = packed_entries(folder.root / path)
+        except ValueError as error:
+            folder.problem(path, f"is not taken: {' '.join(str(error).split())}.")
+            continue
+        for row, entry in enumerate(found):
+            entries[packed_name(path, row)] = {_plain(name): value for name, value in entry.items()}
+    if paths and len(folder.problems) == len(paths):
+        raise ValueError(f"{folder.facts.title}: {folder.problems[0]}")
+    return entries
+
+
+def _id(path: str) -> str:
+    stem = path.replace(SUFFIX, "") if f"{SUFFIX}/" in path else path.rpartition(".")[0]
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem)[:140]
 
 
 def _plain(name: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from emotts.data.corpora.ratings import scale, soft_votes
+from emotts.data.corpora.ratings import label_heard, scale, soft_votes
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import ranked_split
@@ -78,7 +78,7 @@ class EmotionTalk:
                     split=splits[_speaker(entry)],
                     text=MARKUP.sub("", str(entry.get("content") or "")).strip() or None,
                     raw_label=raw,
-                    label=EMOTIONS[raw],
+                    label=label_heard(EMOTIONS[raw], _votes(entry), EMOTIONS),
                     votes=soft_votes(_votes(entry), EMOTIONS),
                     valence=_valence(folder, labels[name]),
                 )

@@ -19,7 +19,7 @@ PATTERN = (
     r"(?P<spk>bea|jenie|josh|sam)_(?P<emo>Amused|Angry|Disgusted|Neutral|Sleepy)/"
     r"[A-Za-z]+_\d+[-_]\d+_(?P<sent>\d{4})\.wav$"  # the word before the range varies; the folder says the emotion
 )
-PROMPT = re.compile(r'^\(\s*arctic_(a\d{4})\s+"(.*)"\s*\)')
+PROMPT = re.compile(r'^\(\s*arctic_([ab]\d{4})\s+"(.*)"\s*\)')
 FOLDS = tuple((name,) for name in GENDERS)
 
 
@@ -82,8 +82,10 @@ def _prompts(folder: CorpusFolder) -> dict[str, str]:
     """Return the sentences of the half A of CMU ARCTIC by number."""
     found = {}
     for clip in folder.matching(r"cmuarctic\.data$")[:1]:
-        for line in folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"):
+        for number, line in enumerate(folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"), start=1):
             match = PROMPT.match(line.strip())
-            if match:
+            if match and match[1][0] == "a":
                 found[match[1]] = match[2]
+            elif line.strip() and not match:
+                folder.problem(f"{clip.path}, line {number}", 'is no prompt such as ( arctic_a0001 "Text." ).')
     return found

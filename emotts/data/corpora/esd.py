@@ -5,11 +5,14 @@ The number of a file says its emotion and its sentence; sentences are shared by 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import ClassVar
 
-from emotts.data.corpora.reading import CorpusFolder
+from emotts.audio import extract_f0, load_audio
+from emotts.data.corpora.reading import Clip, CorpusFolder, WrongLines
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import check_fold, fold_split
 
@@ -21,13 +24,17 @@ PATTERN = (
     r"(?:(?P<split>train|evaluation|test)/)?(?P<id>(?P=spk)_(?P<n>\d{6}))\.wav$"
 )
 TRANSCRIPT = r"(?P<spk>00\d\d)/(?P=spk)\.txt$"
+LINE = re.compile(r"(00\d\d_\d{6})\s+(\S.*)$")  # of some speakers there is a space in place of a tab
+WORDS = (*EMOTIONS, "中立", "生气", "快乐", "伤心", "惊喜")  # the third column; for some speakers it is in Chinese
 ENCODINGS = ("utf-8-sig", "gb18030", "utf-16")  # transcripts are not in one
 FOLDS = (  # EmoBox, test speakers
     ("0005", "0011", "0016", "0018"), ("0012", "0014", "0015", "0019"), ("0003", "0004", "0006", "0009"),
     ("0007", "0008", "0013", "0020"), ("0001", "0002", "0010", "0017"),
 )  # fmt: skip
 WOMEN = ("0001", "0002", "0003", "0007", "0009", "0015", "0016", "0017", "0018")
-UNCLEAR = ("0012", "0019")  # sources disagree on their gender
+UNCLEAR = ("0012", "0019")  # sources disagree on their gender, so their pitch decides
+N_HEARD = 8  # neutral clips of each
+WOMAN_F0 = 160.0  # Hz; men's median lies at 85 to 155, women's at 165 to 255
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class ESD:
         folder = CorpusFolder(root, self.facts)
         clips = folder.clips(PATTERN)
         texts = _transcripts(folder)
+        heard = _genders_heard(folder, clips)
         rows = []
         for clip in clips:
             speaker, folder_emotion, number = clip.match["spk"], clip.match["emo"], int(clip.match["n"])
@@ -85,7 +93,7 @@ class ESD:
                     licence=self.facts.licence,
                     split=self._split(speaker, sentence + 1, clip.match["split"]),
                     text=texts.get(clip.match["id"]),
-                    gender=None if speaker in UNCLEAR else "f" if speaker in WOMEN else "m",
+                    gender=heard.get(speaker) if speaker in UNCLEAR else "f" if speaker in WOMEN else "m",
                     raw_label=folder_emotion,
                     label=LABELS[folder_emotion],
                 )
@@ -93,7 +101,8 @@ class ESD:
         expected = {f"{k:04d}": [f"{k:04d}_{n:06d}.wav" for n in range(1, 1_751)] for k in range(1, 21)}
         expected = {name: clips for name, clips in expected.items() if _language(name) in self.languages}
         folder.report_missing(expected, (f"{clip.match['id']}.wav" for clip in clips), "speaker")
-        return Listing(rows, folder.problems)
+        published = None if len(self.languages) == 2 else (17_500, 10)
+        return Listing(rows, folder.problems, published=published)
 
     def _split(self, speaker: str, sentence: int, folder: str | None) -> str:
         if self.split == "speakers":
@@ -107,18 +116,41 @@ def _language(speaker: str) -> str:
     return "zh" if speaker <= "0010" else "en-us"
 
 
+def _genders_heard(folder: CorpusFolder, clips: list[Clip]) -> dict[str, str]:
+    """Return the gender of the unclear speakers by the median F0 of some neutral clips."""
+    found = {}
+    for speaker in UNCLEAR:
+        pitches: list[float] = []
+        paths = [clip.path for clip in clips if clip.match["spk"] == speaker and clip.match["emo"] == "Neutral"]
+        for path in paths[:N_HEARD]:
+            try:
+                f0 = extract_f0(load_audio(folder.root / path))
+            except (ValueError, OSError):
+                continue  # named when it is prepared
+            pitches += f0[f0 > 0].tolist()
+        if pitches:
+            found[speaker] = "f" if median(pitches) > WOMAN_F0 else "m"
+    return found
+
+
 def _transcripts(folder: CorpusFolder) -> dict[str, str]:
-    """Return the text of each clip; the third column is not read, for some speakers it is in Chinese."""
+    """Return the text of each clip."""
     texts: dict[str, str] = {}
     for clip in folder.matching(TRANSCRIPT):
         speaker = clip.match["spk"]
+        wrong, n_before = WrongLines(folder, clip.path, "id, text and label with tabs between"), len(texts)
         for number, line in enumerate(folder.text(clip.path, ENCODINGS).split("\n"), start=1):
-            if not line.strip():
-                continue
-            cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split(None, 1))]
-            if not cells[0].startswith(f"{speaker}_") or len(cells) < 2:
-                raise ValueError(
-                    f"{clip.path}, line {number}: expected id, text and label with tabs between; got {line[:60]!r}."
-                )
-            texts.setdefault(cells[0], cells[1])
+            match = LINE.match(line.strip())
+            if match is not None and match[1].startswith(f"{speaker}_"):
+                texts.setdefault(match[1], _without_label(match[2]))
+            elif line.strip():
+                wrong.add(number, f"must have {wrong.expected}; got {line[:60]!r}.", line)
+        wrong.check(len(texts) - n_before)
     return texts
+
+
+def _without_label(rest: str) -> str:
+    """Return the text of a line without its id; the label is not read."""
+    text, tab, _ = rest.partition("\t")
+    before, _, last = rest.rpartition(" ")
+    return before.strip() if not tab and before and last in WORDS else text.strip()

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from emotts.data.corpora.ratings import check_polarity, scale
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow, without_repeats
-from emotts.data.corpora.splits import ranked_split
+from emotts.data.corpora.splits import FEWEST_SPEAKERS, hash_split, ranked_split
 from emotts.emotion.labels import ALIASES, DIMENSIONS, LABELS
 
 NAMES: dict[str, tuple[str, ...]] = {  # our column, and what others call it
@@ -61,7 +61,8 @@ class OwnFolder:
         language="en-us",
         licence="as its table or corpus.licence says",
         example=EXAMPLE,
-        split="the column split or folders train, valid, test; else a tenth of the speakers tests, another validates",
+        split="the column split or folders train, valid, test; else a tenth of the speakers tests, another validates; "
+        "of one or two speakers, sentences do",
         is_speaker_disjoint=False,
     )
 
@@ -81,6 +82,8 @@ class OwnFolder:
                 cells.setdefault("split", folder_split)
                 unsplit.append((place, path.rpartition("/")[0], cells))
         splits = ranked_split(str(cells.get("speaker") or "unknown") for _, _, cells in unsplit)
+        if len(splits) < FEWEST_SPEAKERS:
+            splits = {}
         for place, base, cells in unsplit:
             try:
                 rows.append(self._row(folder, base, cells, splits))
@@ -120,7 +123,7 @@ class OwnFolder:
         speaker = str(cells.get("speaker") or "unknown")
         raw = str(cells["emotion"]).strip() if cells.get("emotion") else None
         name = str(cells.get("id") or audio.rpartition(".")[0])
-        split = str(cells.get("split") or splits[speaker])
+        split = str(cells.get("split") or splits.get(speaker) or hash_split(str(cells.get("text") or name)))
         if split.lower() not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
         return SourceRow(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from emotts.data.corpora.ratings import check_polarity, scale, soft_votes
+from emotts.data.corpora.ratings import check_polarity, label_heard, scale, soft_votes
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import check_fold, fold_split
@@ -31,6 +31,7 @@ TRANSCRIPTS = r"Session[1-5]/dialog/transcriptions/Ses[^/]+\.txt$"
 LINE = re.compile(r"^\[(\d+\.\d+) - (\d+\.\d+)\]\t(\w+)\t(\w{3})\t\[(\d+\.\d+), (\d+\.\d+), (\d+\.\d+)\]")
 RATER = re.compile(r"^C-E\d+:\t([^\t(]*)")  # C-F1 and C-M1 are the actors' own
 SPOKEN = re.compile(r"^(Ses0[1-5][MF]_\S+) \[\d+\.\d+-\d+\.\d+\]:\s*(.*)$")
+OTHER_SPEECH = re.compile(r"^[A-Z]+:")  # "F: (short turn)", which has no clip
 NOISES = re.compile(r"\[[A-Z]+\]\s*")  # [LAUGHTER], [BREATHING]
 FOLDS = tuple((f"0{session}",) for session in range(1, 6))
 
@@ -89,7 +90,7 @@ class IEMOCAP:
                     text=texts.get(name),
                     gender=clip.match["spk"].lower(),
                     raw_label=label.code,
-                    label=CODES.get(label.code),
+                    label=label_heard(CODES.get(label.code), label.votes, VOTES),
                     votes=soft_votes(label.votes, VOTES),
                     arousal=scale(label.arousal, 1, 5),
                     valence=scale(label.valence, 1, 5),
@@ -114,7 +115,8 @@ def _labels(folder: CorpusFolder) -> dict[str, _Label]:
             if match:
                 current = _Label(match[4], match[5], match[6], match[7])
                 found[match[3]] = current
-            elif line.startswith("[") and "\tSes" in line:
+            elif line.strip() and not line.startswith(("%", "C-", "A-")):
+                current = None
                 folder.problem(
                     f"{clip.path}, line {number}",
                     "is no label line: expected [start - end], id, code, [v, a, d] with tabs.",
@@ -133,9 +135,13 @@ def _labels(folder: CorpusFolder) -> dict[str, _Label]:
 def _texts(folder: CorpusFolder) -> dict[str, str]:
     texts = {}
     for clip in folder.matching(TRANSCRIPTS):
-        for line in folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"):
+        for number, line in enumerate(folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"), start=1):
             match = SPOKEN.match(line)
             text = NOISES.sub("", match[2]).strip() if match else ""
             if match and text:
                 texts[match[1]] = text
+            elif line.strip() and not match and not OTHER_SPEECH.match(line):
+                folder.problem(
+                    f"{clip.path}, line {number}", "is no line such as 'Ses01F_impro01_F000 [0.1-1.2]: Text'."
+                )
     return texts

@@ -63,8 +63,10 @@ def _genders(folder: CorpusFolder) -> dict[str, str]:
     """Return the gender of each reader from speakers.tsv: READER, GENDER, SUBSET, NAME."""
     found = {}
     for clip in folder.matching(r"speakers\.tsv$")[:1]:
-        for line in folder.text(clip.path).split("\n"):
+        for number, line in enumerate(folder.text(clip.path).split("\n"), start=1):
             cells = [cell.strip() for cell in line.split("\t")]
-            if len(cells) > 1 and cells[0].isdigit() and cells[1] in ("F", "M"):
+            if len(cells) > 1 and cells[0].isdecimal() and cells[1] in ("F", "M"):
                 found[cells[0]] = cells[1].lower()
+            elif line.strip() and cells[0] != "READER":
+                folder.problem(f"{clip.path}, line {number}", "has no reader and gender with a tab between.")
     return found

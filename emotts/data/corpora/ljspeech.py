@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from emotts.data.corpora.reading import CorpusFolder
+from emotts.data.corpora.reading import CorpusFolder, WrongLines
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import hash_split
 
@@ -35,13 +35,16 @@ class LJSpeech:
         folder = CorpusFolder(root, self.facts)
         clips = {clip.match["name"]: clip for clip in folder.clips(PATTERN)}
         table = folder.table(r"metadata\.csv$", "metadata.csv")
-        rows = []
+        rows, listed = [], set()
+        wrong = WrongLines(folder, table, "id|text|normalised text")
         for number, line in enumerate(folder.text(table).split("\n"), start=1):
             if not line.strip():
                 continue
             cells = line.split("|")  # quotes in it are text
             if len(cells) != 3 or not re.fullmatch(r"LJ\d{3}-\d{4}", cells[0]):
-                raise ValueError(f"{table}, line {number}: expected id|text|normalised text; got {line[:60]!r}.")
+                wrong.add(number, f"must be {wrong.expected}; got {line[:60]!r}.", line)
+                continue
+            listed.add(cells[0])
             if cells[0] not in clips:
                 folder.problem(f"{cells[0]}.wav", f"is missing ({table}, line {number}).")
                 continue
@@ -60,4 +63,7 @@ class LJSpeech:
                     intensity=0.0,
                 )
             )
+        wrong.check(len(listed))
+        for name in sorted(set(clips) - listed):
+            folder.problem(clips[name].path, f"has no line in {table}.")
         return Listing(rows, folder.problems)

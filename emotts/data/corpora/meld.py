@@ -60,9 +60,10 @@ class MELD:
     def _rows(self, folder: CorpusFolder, split: str, clips: dict[tuple[str, str], Clip]) -> list[SourceRow]:
         part, table_name = FOLDERS[split]
         table = folder.table(table_name.replace(".", r"\.") + "$", table_name)
-        rows = []
+        rows, listed = [], set()
         for line, cells in folder.records(table, COLUMNS, encodings=ENCODINGS):
             name = f"dia{cells['Dialogue_ID']}_utt{cells['Utterance_ID']}"
+            listed.add((part, name))
             clip = clips.get((part, name))
             if clip is None:
                 folder.problem(f"{part}/{name}", f"is missing ({table}, line {line}).")
@@ -86,4 +87,6 @@ class MELD:
                         label=EMOTIONS[cells["Emotion"]],
                     )
                 )
+        for key in sorted(key for key in clips if key[0] == part and key not in listed):
+            folder.problem(clips[key].path, f"has no line in {table}.")
         return rows

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from emotts.data.corpora.ratings import check_polarity, scale, soft_votes, wrong_polarity
+from emotts.data.corpora.ratings import check_polarity, label_heard, scale, soft_votes, wrong_polarity
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import check_fold, fold_split
@@ -82,7 +82,7 @@ class MSPImprov:
                     text=folder.first_line(transcripts[name]) if name in transcripts else None,
                     gender=clip.match["spk"][0].lower(),
                     raw_label=rating.code,
-                    label=CODES.get(rating.code),
+                    label=label_heard(CODES.get(rating.code), rating.votes, CODES),
                     votes=soft_votes(rating.votes, CODES),
                     arousal=scale(rating.arousal, 1, 5),
                     valence=scale(rating.valence, 1, 5),
@@ -111,20 +111,22 @@ def _ratings(folder: CorpusFolder) -> dict[str, _Rating]:
     path = folder.table(TABLE, "Evaluation.txt")
     found: dict[str, _Rating] = {}
     current: _Rating | None = None
+    is_first = True  # of the lines about a turn
     for number, line in enumerate(folder.text(path, ("utf-8-sig", "cp1252")).split("\n"), start=1):
         match = LINE.match(line)
         if match:
             current = _Rating(match[2], match[3], match[4], match[5])
             found[f"MSP-{match[1]}"] = current
-        elif line.startswith("UTD-"):
+        elif line.strip() and (is_first or line.startswith("UTD-")):
             current = None
             folder.problem(
                 f"{path}, line {number}", "is no label line: expected name.avi; code; A:, V:, D:, N: in this order."
             )
-        elif not line.strip():
-            current = None
         elif current is not None and (rater := RATER.match(line)):
             current.votes[rater[1] if rater[1] in CODES else "O"] += 1.0
+        elif current is not None and line.strip():
+            folder.problem(f"{path}, line {number}", "is no rating: expected rater; emotion; and A:, V:, D:.")
+        is_first = not line.strip()
     if not found:
         raise ValueError(
             f"{path}: no label line such as 'UTD-IMPROV-S01A-F01-P-FM01.avi; N; A:2.4; V:3.0; D:3.0 ; N:4.0;'."

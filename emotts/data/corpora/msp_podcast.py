@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from emotts.data.corpora.ratings import check_polarity, scale, soft_votes
+from emotts.data.corpora.ratings import check_polarity, label_heard, scale, soft_votes
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 
@@ -24,7 +24,7 @@ VOTES: dict[str, str | None] = {
     "Angry": "angry", "Sad": "sad", "Happy": "happy", "Surprise": "surprised", "Fear": "fearful", "Disgust": "disgusted",
     "Contempt": "contempt", "Neutral": "neutral", "Other": None,
 }  # fmt: skip
-PATTERN = r"(?P<name>MSP-PODCAST_\d{4}_\d{4}(?:_\d{4})?)\.wav$"
+PATTERN = r"(?P<name>MSP-PODCAST_(?P<pod>\d{4})_\d{4}(?:_\d{4})?)\.wav$"
 CONSENSUS = r"labels_con[sc]ensus\.csv$"
 COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
 SPLITS = {
@@ -32,12 +32,16 @@ SPLITS = {
     "test": "test", "test1": "test", "test2": "test", "test3": "test",
 }  # fmt: skip
 DETAIL = re.compile(r"[^;]+;\s*([A-Za-z]+)")  # "WORKER01; Neutral; Concerned,; A:4; V:4; D:4;"
+RATINGS = ("EmoAct", "EmoVal", "EmoDom")
 GENDERS = {"Female": "f", "Male": "m"}
 
 
 @dataclass(frozen=True)
 class MSPPodcast:
-    """Loader of MSP-Podcast, releases with labels_consensus.csv; votes are read where labels_detailed.csv lies beside it."""
+    """Loader of MSP-Podcast, releases with labels_consensus.csv; votes are read where labels_detailed.csv lies beside it.
+
+    Unknown speakers of a podcast in one split are one voice, so that they share a gain and no voice is in two splits.
+    """
 
     facts: ClassVar[CorpusFacts] = CorpusFacts(
         name="msp_podcast",
@@ -67,20 +71,24 @@ class MSPPodcast:
                 what = f"Split_Set {cells['Split_Set']!r}" if split is None else f"EmoClass {cells['EmoClass']!r}"
                 folder.problem(f"{table}, line {line}", f"has an unknown {what}.")
                 continue
+            if bad := [column for column in RATINGS if not _is_rating(cells[column])]:
+                folder.problem(f"{table}, line {line}", f"has {bad[0]} {cells[bad[0]][:20]!r}; expected 1 to 7.")
+                continue
+            label, counts = CODES.get(cells["EmoClass"]), votes.get(name, {})
             rows.append(
                 SourceRow(
                     id=name,
                     audio=clips[name].path,
                     corpus="msp_podcast",
-                    speaker=cells["SpkrID"] or "Unknown",
+                    speaker=_speaker(cells["SpkrID"], clips[name].match["pod"], split),
                     language="en-us",
                     licence=self.facts.licence,
                     split=split,
                     text=folder.first_line(transcripts[name]) if name in transcripts else None,
                     gender=GENDERS.get(cells["Gender"]),
                     raw_label=cells["EmoClass"] or None,
-                    label=CODES.get(cells["EmoClass"]),
-                    votes=soft_votes(votes[name], VOTES) if name in votes else None,
+                    label=label_heard(label, counts, VOTES),
+                    votes=soft_votes(counts, VOTES),
                     arousal=scale(cells["EmoAct"], 1, 7),
                     valence=scale(cells["EmoVal"], 1, 7),
                     dominance=scale(cells["EmoDom"], 1, 7),
@@ -90,6 +98,15 @@ class MSPPodcast:
             folder.problem(clips[name].path, f"has no line in {table}.")
         check_polarity(self.facts.title, rows)
         return Listing(rows, folder.problems)
+
+
+def _speaker(name: str, podcast: str, split: str) -> str:
+    return f"Unknown-{podcast}-{split}" if name.lower() in ("", "unknown") else name
+
+
+def _is_rating(cell: str) -> bool:
+    """Whether a cell is a number or says that there is none, as those of Test3."""
+    return cell.lower() in ("", "nan") or scale(cell, 1, 7) is not None
 
 
 def _votes(folder: CorpusFolder) -> dict[str, dict[str, float]]:

@@ -39,19 +39,38 @@ def soft_votes(counts: Mapping[str, float], table: Mapping[str, str | None]) -> 
         counts: votes per raw label. table: the label of each raw one, None for those without a counterpart.
 
     Returns:
-        Shares that sum to one over the labels of the table, or None if no vote has a counterpart.
+        Shares over the labels of the table; votes without a counterpart keep theirs, which is missing to one. None if there are
+        no votes, or those without a counterpart are as many as those of the strongest label: the clip has no label of ours.
     """
-    votes: dict[str, float] = {label: 0.0 for label in table.values() if label is not None}
-    for raw, count in counts.items():
-        label = table.get(raw)
-        if label is not None:
-            votes[label] += count
-    total = sum(votes.values())
-    if total <= 0.0:
+    votes, others = _by_label(counts, table)
+    total = sum(votes.values()) + others
+    if total <= 0.0 or _is_beyond(votes, others):
         return None
     floor = SMOOTHING * total
     whole = total + floor * len(votes)
     return {label: round((count + floor) / whole, 6) for label, count in votes.items()}
+
+
+def label_heard(label: str | None, counts: Mapping[str, float], table: Mapping[str, str | None]) -> str | None:
+    """Return the label of a clip, or None where its votes say that no label of ours is right; see `soft_votes`."""
+    return None if _is_beyond(*_by_label(counts, table)) else label
+
+
+def _by_label(counts: Mapping[str, float], table: Mapping[str, str | None]) -> tuple[dict[str, float], float]:
+    """Return the votes of each label of ours, and how many have no counterpart."""
+    votes: dict[str, float] = {label: 0.0 for label in table.values() if label is not None}
+    others = 0.0
+    for raw, count in counts.items():
+        label = table.get(raw)
+        if label is None:
+            others += count
+        else:
+            votes[label] += count
+    return votes, others
+
+
+def _is_beyond(votes: Mapping[str, float], others: float) -> bool:
+    return others > 0.0 and others >= max(votes.values(), default=0.0)
 
 
 def plurality(counts: Mapping[str, float]) -> str | None:

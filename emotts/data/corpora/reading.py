@@ -5,8 +5,6 @@ Nothing is executed: texts are decoded, tables are CSV or JSON. A file that is o
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from emotts.data.corpora.rows import CorpusFacts, Problem
+from emotts.data.corpora.tables import table_lines
 
 LFS_START = b"version https://git-lfs"
 LARGEST_POINTER = 1_024  # bytes; a pointer has about 130
@@ -28,6 +27,30 @@ class Clip:
 
     path: str
     match: re.Match[str]
+
+
+class WrongLines:
+    """Lines of one table that are not rows: a few are problems, most of them are another table."""
+
+    def __init__(self, folder: CorpusFolder, path: str, expected: str) -> None:
+        self.folder, self.path, self.expected = folder, path, expected
+        self.n = 0
+        self._first = ""
+
+    def add(self, number: int, reason: str, line: str) -> None:
+        """Name one line."""
+        self.folder.problem(f"{self.path}, line {number}", reason)
+        self.n += 1
+        self._first = self._first or f"{self.path}, line {number}: expected {self.expected}; got {line[:60]!r}."
+
+    def check(self, n_right: int) -> None:
+        """Refuse the table if fewer lines are right than wrong.
+
+        Raises:
+            ValueError: they are.
+        """
+        if self.n > n_right:
+            raise ValueError(f"{self._first} So are {self.n} of {self.n + n_right} lines.")
 
 
 class CorpusFolder:
@@ -134,31 +157,25 @@ class CorpusFolder:
             delimiter: between cells. encodings: to try.
 
         Raises:
-            ValueError: a column is missing, or the file is no CSV.
+            ValueError: a column is missing, or most rows have not as many cells as the heading.
         """
-        reader = csv.reader(io.StringIO(self.text(path, encodings), newline=""), delimiter=delimiter)
-        try:
-            heading = [name.strip() for name in next(reader, [])]
-            missing = [name for name in columns if name not in heading]
-            if missing:
-                raise ValueError(
-                    f"{path}, line 1: the heading must have the columns {delimiter.join(columns)}; "
-                    f"{', '.join(missing)} not in {delimiter.join(heading)[:120]!r}."
-                )
-            for cells in reader:
-                if not any(cell.strip() for cell in cells):
-                    continue
-                if len(cells) != len(heading):
-                    self.problems.append(
-                        Problem(
-                            f"{path}, line {reader.line_num}",
-                            f"has {len(cells)} cells; the heading has {len(heading)}.",
-                        )
-                    )
-                    continue
-                yield reader.line_num, dict(zip(heading, (cell.strip() for cell in cells), strict=True))
-        except csv.Error as error:
-            raise ValueError(f"{path}, line {reader.line_num}: is not CSV ({error}).") from error
+        lines = table_lines(self.text(path, encodings), delimiter)
+        heading = [name.strip() for name in next(lines, (1, [""]))[1]]
+        missing = [name for name in columns if name not in heading]
+        if missing:
+            raise ValueError(
+                f"{path}, line 1: the heading must have the columns {delimiter.join(columns)}; "
+                f"{', '.join(missing)} not in {delimiter.join(heading)[:120]!r}."
+            )
+        wrong, n_right = WrongLines(self, path, f"{len(heading)} cells, as in the heading"), 0
+        for number, cells in lines:
+            if len(cells) == len(heading):
+                n_right += 1
+                if any(cell.strip() for cell in cells):
+                    yield number, dict(zip(heading, (cell.strip() for cell in cells), strict=True))
+            else:
+                wrong.add(number, f"has {len(cells)} cells; the heading has {len(heading)}.", delimiter.join(cells))
+        wrong.check(n_right)
 
     def json(self, path: str) -> Any:
         """Read a JSON file.

@@ -35,7 +35,7 @@ class SourceRow:
         raw_label: The emotion in the corpus' own word, or None.
         label: One of LABELS, or None where the corpus' word has no counterpart.
         intensity: 0 to 1.5, or None where unknown.
-        votes: Share of each label among the raters, summing to one, or None.
+        votes: Share of each label among the raters, or None; what is missing to one heard what no label of ours names.
         arousal: In [-1, 1], or None where it was not rated.
         valence: As arousal.
         dominance: As arousal.
@@ -97,11 +97,15 @@ class Problem:
 
 @dataclass
 class Listing:
-    """All clips of a corpus folder, what was not taken, and remarks on the whole, in the order of the corpus."""
+    """All clips of a corpus folder, what was not taken, and remarks on the whole, in the order of the corpus.
+
+    `published` is the number of clips and of speakers in the part that was asked for, None where it is the whole corpus.
+    """
 
     rows: list[SourceRow]
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    published: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,8 +186,8 @@ def _problem(row: SourceRow) -> str | None:
         return f"split must be one of {', '.join(SPLITS)}; got {row.split!r}"
     if row.label is not None and row.label not in LABELS:
         return f"label must be one of {', '.join(LABELS)}; got {row.label!r}"
-    if row.votes is not None and (set(row.votes) - set(LABELS) or abs(sum(row.votes.values()) - 1.0) > 1e-3):
-        return f"votes must be shares of labels that sum to 1; got {row.votes}"
+    if row.votes is not None and not _are_shares(row.votes):
+        return f"votes must be shares of labels that sum to at most 1; got {row.votes}"
     if row.intensity is not None and not 0.0 <= row.intensity <= 1.5:
         return f"intensity must lie in [0, 1.5]; got {row.intensity}"
     for name in DIMENSIONS:
@@ -191,3 +195,7 @@ def _problem(row: SourceRow) -> str | None:
         if value is not None and not -1.0 <= value <= 1.0:
             return f"{name} must lie in [-1, 1]; got {value}"
     return None
+
+
+def _are_shares(votes: dict[str, float]) -> bool:
+    return set(votes) <= set(LABELS) and min(votes.values(), default=-1.0) >= 0.0 and sum(votes.values()) <= 1.0 + 1e-3

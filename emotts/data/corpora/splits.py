@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 Folds = Sequence[Sequence[str]]
+FEWEST_SPEAKERS = 3  # of which one tests and another validates
 
 
 def fold_split(group: str, folds: Folds, fold: int) -> str:
@@ -40,7 +41,9 @@ def ranked_split(names: Iterable[str], test: float = 0.1, valid: float = 0.1) ->
         names: of all speakers. test: share that tests. valid: share that validates; of three or more, at least one each.
     """
     order = sorted(set(names), key=_hash)
-    n_test, n_valid = (max(1, round(share * len(order))) if len(order) > 2 else 0 for share in (test, valid))
+    n_test, n_valid = (
+        max(1, round(share * len(order))) if len(order) >= FEWEST_SPEAKERS else 0 for share in (test, valid)
+    )
     return {
         name: "test" if i < n_test else "valid" if i < n_test + n_valid else "train" for i, name in enumerate(order)
     }
@@ -50,6 +53,11 @@ def hash_split(sentence: str) -> str:
     """Split by sentence where there is one speaker: 5 % test, 5 % valid."""
     place = int(_hash(sentence), 16) % 100
     return "test" if place < 5 else "valid" if place < 10 else "train"
+
+
+def validates(sentence: str) -> bool:
+    """Whether a sentence of a speaker who trains is held out to validate; a tenth of them are."""
+    return int(_hash(sentence), 16) % 10 == 0
 
 
 def _hash(name: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from emotts.data.corpora.ratings import soft_votes
+from emotts.data.corpora.ratings import label_heard, soft_votes
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import check_fold
@@ -84,7 +84,7 @@ class THAISER:
                     split=_split(room, self.fold),
                     gender=genders.get(clip.match["actor"]),
                     raw_label=raw,
-                    label=VOTES.get(raw) if raw else None,
+                    label=label_heard(VOTES.get(raw) if raw else None, counts, VOTES),
                     votes=soft_votes(counts, VOTES),
                 )
             )
@@ -143,9 +143,12 @@ def _genders(folder: CorpusFolder) -> dict[str, str]:
     for clip in folder.matching(r"actor_demography\.json$")[:1]:
         entries = folder.json(clip.path)
         people = entries.get("data", []) if isinstance(entries, dict) else []
-        return {
-            re.sub(r"\D", "", str(person.get("Actor's ID", ""))).zfill(3): GENDERS[sex]
-            for person in people
-            if isinstance(person, dict) and (sex := str(person.get("Sex", "")).strip().lower()) in GENDERS
-        }
+        found = {}
+        for number, person in enumerate(people, start=1):
+            sex = str(person.get("Sex", "")).strip().lower() if isinstance(person, dict) else ""
+            if sex in GENDERS:
+                found[re.sub(r"\D", "", str(person.get("Actor's ID", ""))).zfill(3)] = GENDERS[sex]
+            else:
+                folder.problem(f"{clip.path}, person {number}", 'has no "Sex" such as Female.')
+        return found
     return {}

@@ -81,8 +81,10 @@ def _genders(folder: CorpusFolder) -> dict[str, str]:
     """Return the gender of each speaker from speaker-info.txt, columns between spaces: ID, AGE, GENDER, ACCENTS."""
     found = {}
     for clip in folder.matching(r"speaker-info\.txt$")[:1]:
-        for line in folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"):
+        for number, line in enumerate(folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"), start=1):
             cells = line.split()
             if len(cells) > 2 and cells[2] in ("F", "M"):
                 found[cells[0]] = cells[2].lower()
+            elif cells and cells[0] != "ID":
+                folder.problem(f"{clip.path}, line {number}", "has no speaker, age and gender.")
     return found

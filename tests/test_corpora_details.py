@@ -1,0 +1,254 @@
+"""Details of published layouts that loaders once misread: long recordings, quotes, unknown speakers, parquet, no valid part."""
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from miniatures import MINIATURES, put, tone
+
+from emotts.data.corpora.emns import EMNS
+from emotts.data.corpora.emonet import EmoNetVoice
+from emotts.data.corpora.esd import ESD
+from emotts.data.corpora.expresso import LONGEST_S, SHORTEST_S, Expresso
+from emotts.data.corpora.folder import OwnFolder
+from emotts.data.corpora.mead import MEAD, SPEAKERS
+from emotts.data.corpora.meld import MELD
+from emotts.data.corpora.msp_podcast import MSPPodcast
+from emotts.data.corpora.tables import table_lines
+from emotts.data.corpora.tess import TESS
+from emotts.data.faults import MachineFault
+from emotts.data.packed import packed_audio
+from emotts.data.prepare_audio import decode
+
+
+def test_long_recordings_are_cut_at_splits_and_into_pieces(tmp_path: Path) -> None:
+    """The windows of one long reading are in three splits; what is said lies in VAD_segments.txt."""
+    MINIATURES["expresso"](tmp_path)
+    listing = Expresso().read(tmp_path)
+    rows = [row for row in listing.rows if "longform" in row.id]
+    assert [(row.split, row.start_s, row.end_s) for row in rows] == [
+        ("valid", 0.2, 1.0),
+        ("test", 1.0, 1.8),
+        ("test", 2.0, 2.5),
+        ("train", 2.5, 17.5),
+        ("train", 17.5, 32.5),
+        ("train", 32.5, 37.6),
+    ]
+    assert all(row.channel is None and row.text is None and row.speaker == "ex01" for row in rows)
+    assert len({row.id for row in rows}) == 6
+    assert all(SHORTEST_S <= (row.end_s or 0.0) - (row.start_s or 0.0) <= LONGEST_S for row in rows)
+    assert listing.notes == [
+        "0.01 of 0.01 h of speech in long recordings are taken, in 9 pieces of at most 15 s without texts"
+    ]
+    assert not any("comment" in str(problem) or "#" in str(problem) for problem in listing.problems)
+    assert all(0.4 < len(decode(tmp_path, row, 30.0)) / 24_000 <= 15.01 for row in rows)
+
+
+def test_a_long_recording_without_segments_is_named(tmp_path: Path) -> None:
+    MINIATURES["expresso"](tmp_path)
+    path = tmp_path / "VAD_segments.txt"
+    path.write_text("\n".join(line for line in path.read_text().split("\n") if "longform" not in line))
+    listing = Expresso().read(tmp_path)
+    assert not [row for row in listing.rows if "longform" in row.id]
+    named = [str(problem) for problem in listing.problems if "longform" in problem.place]
+    assert len(named) == 1 and named[0].endswith("has no line in VAD_segments.txt.")
+
+
+def test_a_quote_that_nobody_closes_costs_no_row_of_emns(tmp_path: Path) -> None:
+    texts = ['"Well," she said, "come in."', '"Open quote only, he said', "After.", '"He said ""no"" twice."', "Last."]
+    rows = ["id|utterance|description|emotion|date_created|status|gender|age|level|audio_recording|user_id"]
+    for k, text in enumerate(texts):
+        put(tmp_path / f"wavs/recorded_audio_000000{k}.wav")
+        rows.append(f"{k}|{text}|x|Sad|2022|Complete|Female|20s|3|wavs/recorded_audio_000000{k}.webm|3")
+    put(tmp_path / "metadata.csv", "\n".join(rows))
+    put(tmp_path / "wavs/recorded_audio_9999999.wav")
+    listing = EMNS().read(tmp_path)
+    assert [row.text for row in listing.rows] == [*texts[:3], 'He said "no" twice.', "Last."]
+    assert [str(problem) for problem in listing.problems] == [
+        "wavs/recorded_audio_9999999.wav has no line in metadata.csv."
+    ]
+
+
+def test_rows_of_csv_may_run_over_lines_and_an_open_quote_ends_with_its_line() -> None:
+    text = 'a,b\n1,"two\nlines, ""quoted"""\n2,"open\n3,plain\n4,"closed"\n\n5,say "hi" now\n6,"x" y\n'
+    assert list(table_lines(text, ",")) == [
+        (1, ["a", "b"]),
+        (2, ["1", 'two\nlines, "quoted"']),
+        (4, ['2,"open']),
+        (5, ["3", "plain"]),
+        (6, ["4", "closed"]),
+        (8, ["5", 'say "hi" now']),
+        (9, ["6", "x y"]),
+    ]
+    assert list(table_lines('a,b\n1,"open\n2",x,y\n3,z', ","))[1:] == [
+        (2, ['1,"open']),
+        (3, ['2"', "x", "y"]),
+        (4, ["3", "z"]),
+    ]
+    assert list(table_lines('a|b\n"x|y"|z\n', "|")) == [(1, ["a", "b"]), (2, ['"x', 'y"', "z"])]
+
+
+def test_an_open_quote_in_a_csv_costs_its_own_line(tmp_path: Path) -> None:
+    MINIATURES["meld"](tmp_path)
+    path = tmp_path / "dev_sent_emo.csv"
+    path.write_text(path.read_text().replace('"Oh, it’s you!"', '"Oh, it’s you!'))
+    listing = MELD().read(tmp_path)
+    assert [row.id for row in listing.rows if row.split == "valid"] == ["meld-dev-dia0_utt1"]
+    named = [problem.place for problem in listing.problems if "dev" in problem.place]
+    assert "dev_sent_emo.csv, line 2" in named and "dev/dev_splits_complete/dia0_utt0.mp4" in named
+
+
+def test_unknown_speakers_of_msp_podcast_are_in_one_split_each(tmp_path: Path) -> None:
+    MINIATURES["msp_podcast"](tmp_path)
+    rows = [row for row in MSPPodcast().read(tmp_path).rows if row.speaker.startswith("Unknown")]
+    assert {row.speaker for row in rows} == {f"Unknown-{row.id[12:16]}-{row.split}" for row in rows}
+    assert len(rows) == 3 and len({row.split for row in rows}) > 1
+
+
+def test_a_rating_that_is_no_number_is_named(tmp_path: Path) -> None:
+    MINIATURES["msp_podcast"](tmp_path)
+    path = tmp_path / "Labels/labels_consensus.csv"
+    lines = path.read_text().split("\n")
+    lines[5] = lines[5].replace(",4.0,4.0,4.5,", ",high,4.0,4.5,")
+    lines[6] = lines[6].replace(",6.0,2.0,4.5,", ",,NaN,,")
+    path.write_text("\n".join(lines))
+    listing = MSPPodcast().read(tmp_path)
+    assert any("line 6 has EmoAct 'high'; expected 1 to 7" in str(problem) for problem in listing.problems)
+    hidden = next(row for row in listing.rows if row.id.endswith("0005_0008"))
+    assert (hidden.arousal, hidden.valence, hidden.dominance) == (None, None, None)
+
+
+def test_pitch_decides_where_sources_disagree_on_a_speaker_of_esd(tmp_path: Path) -> None:
+    for speaker, f0 in (("0012", 215.0), ("0019", 105.0)):
+        for n in (1, 2):
+            put(tmp_path / f"{speaker}/Neutral/{speaker}_{n:06d}.wav", tone(f0=f0))
+    put(tmp_path / "0019/Neutral/0019_000003.wav", b"RIFF but text")
+    rows = ESD().read(tmp_path).rows
+    assert {row.speaker: row.gender for row in rows} == {"0012": "f", "0019": "m"}
+
+
+def test_a_space_in_place_of_a_tab_keeps_the_text(tmp_path: Path) -> None:
+    texts = (
+        "0015_000001 The nine the eggs.\tNeutral",
+        "0015_000002\tI keep.\tNeutral",
+        "0015_000003 Be happy. Neutral",
+        "0015_000004\tNot sad at all",
+        "0015_00005 bad",
+    )
+    for n in range(1, 5):
+        put(tmp_path / f"0015/Neutral/0015_{n:06d}.wav")
+    put(tmp_path / "0015/0015.txt", "\n".join(texts))
+    listing = ESD().read(tmp_path)
+    assert [row.text for row in listing.rows] == ["The nine the eggs.", "I keep.", "Be happy.", "Not sad at all"]
+    assert sum("0015.txt, line 5 must have id, text and label" in str(problem) for problem in listing.problems) == 1
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_a_tenth_of_the_words_of_tess_validates(tmp_path: Path, fold: int) -> None:
+    for speaker in ("OAF", "YAF"):
+        for first in "bcdfghklmn":
+            for rest in ("ait", "oot", "ill", "ack", "een"):
+                put(tmp_path / f"{speaker}_{first}{rest}_sad.wav", b"RIFF")
+                put(tmp_path / f"{speaker}_{first}{rest}_ps.wav", b"RIFF")
+    rows = TESS(fold=fold).read(tmp_path).rows
+    words = {split: {row.text for row in rows if row.split == split} for split in ("train", "valid", "test")}
+    assert not words["train"] & words["valid"] and words["test"] == words["train"] | words["valid"]
+    assert 0.04 < len(words["valid"]) / len(words["test"]) < 0.2
+    assert {row.speaker for row in rows if row.split == "test"} == {("YAF", "OAF")[fold - 1]}
+    assert {row.speaker for row in rows if row.split != "test"} == {("OAF", "YAF")[fold - 1]}
+
+
+def test_sentences_of_mead_before_the_last_ones_validate(tmp_path: Path) -> None:
+    for n in range(1, 41):
+        put(tmp_path / f"M003/audio/neutral/level_1/{n:03d}.wav", b"RIFF")
+        if n <= 30:
+            put(tmp_path / f"M003/audio/sad/level_2/{n:03d}.wav", b"RIFF")
+    listing = MEAD(split="sentences").read(tmp_path)
+    found = {row.id: row.split for row in listing.rows}
+    neutral = [found[f"mead-M003-neutral-1-{n:03d}"] for n in range(1, 41)]
+    sad = [found[f"mead-M003-sad-2-{n:03d}"] for n in range(1, 31)]
+    assert neutral == ["train"] * 25 + ["valid"] * 5 + ["test"] * 10
+    assert sad == ["train"] * 21 + ["valid"] * 3 + ["test"] * 6
+    assert {str(problem) for problem in listing.problems} == {
+        f"speaker {name} is missing with all clips." for name in SPEAKERS if name != "M003"
+    }
+    assert len(set(SPEAKERS)) == MEAD.facts.speakers
+
+
+def test_one_speaker_of_ones_own_is_split_by_sentence(tmp_path: Path) -> None:
+    rows = ["path,text,speaker"]
+    for n in range(200):
+        put(tmp_path / f"{n}.wav", b"RIFF")
+        rows.append(f"{n}.wav,Sentence {n % 100}.,anna")
+    put(tmp_path / "metadata.csv", "\n".join(rows))
+    listed = OwnFolder().read(tmp_path).rows
+    assert {row.split for row in listed} == {"train", "valid", "test"}
+    assert all(a.split == b.split for a, b in zip(listed[:100], listed[100:], strict=True))
+
+
+def parquet(path: Path, make: Callable[[int], dict[str, object]]) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist([make(k) for k in range(5)]), path, row_group_size=2)
+
+
+def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
+    parquet(
+        tmp_path / "data/train-00000.parquet",
+        lambda k: {
+            "audio": {"bytes": b"" if k == 4 else tone(0.5 + 0.1 * k), "path": f"{k}.wav"},
+            "Anger": 2 if k != 3 else None,
+            "speaker": f"v{k}",
+            "transcription": "Leave me.",
+            "language": "de",
+        },
+    )
+    parquet(
+        tmp_path / "data/train-00001.parquet",
+        lambda k: {"mp3": tone(0.5, kind="MP3"), "json": '{"Sadness": [1, 1, 2], "speaker": "x", "Valence": -3}'},
+    )
+    put(tmp_path / "data/train-00002.parquet", b"PAR1xxxx")
+    put(tmp_path / "dataset_infos.json", "{}")
+    listing = EmoNetVoice().read(tmp_path)
+    assert len(listing.rows) == 9
+    row = next(row for row in listing.rows if row.id == "emonet-data_train-00000_000002")
+    assert (row.label, row.text, row.language, row.speaker) == ("angry", "Leave me.", "de", "v2")
+    assert row.audio == "data/train-00000.parquet/000002"
+    assert len(decode(tmp_path, row, 30.0)) == pytest.approx(0.7 * 24_000, abs=2)
+    other = next(row for row in listing.rows if row.id == "emonet-data_train-00001_000003")
+    assert (other.label, other.valence) == ("sad", -1.0) and len(decode(tmp_path, other, 30.0)) > 10_000
+    empty = next(row for row in listing.rows if row.id == "emonet-data_train-00000_000004")
+    with pytest.raises(ValueError, match="has no audio in its row of train-00000.parquet"):
+        decode(tmp_path, empty, 30.0)
+    named = [str(problem) for problem in listing.problems]
+    assert len(named) == 2 and any("train-00002.parquet is not taken" in line and "\n" not in line for line in named)
+    assert any("000003 is rated in none of the 40 categories" in line for line in named)
+    with pytest.raises(ValueError, match="has no such row"):
+        packed_audio(tmp_path, "data/train-00000.parquet/000009")
+
+
+def test_parquet_without_its_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "train-00000.parquet", b"PAR1xxxx")
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MachineFault, match=r"train-00000.parquet is parquet, which needs pyarrow; .*emotts\[parquet\]"):
+        EmoNetVoice().read(tmp_path)
+
+
+def test_parquet_that_is_none_or_has_no_audio_costs_one_line(tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet", lambda k: {"text": "x", "Anger": 1})
+    with pytest.raises(
+        ValueError, match="EmoNet-Voice: a.parquet is not taken: a.parquet must have a column audio, mp3"
+    ):
+        EmoNetVoice().read(tmp_path)
+
+
+def test_audio_in_folders_named_parquet_is_still_audio(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(1_000), 16_000, format="WAV")
+    put(tmp_path / "a.parquet/000001.wav", file.getvalue())
+    assert packed_audio(tmp_path, "a.parquet/000001.wav") is None
