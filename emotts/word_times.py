@@ -218,7 +218,8 @@ def _read_csv(text: str, name: str) -> list[_Entry]:
             start_s, end_s = _seconds(cell["start"], "start", place), _seconds(cell["end"], "end", place)
             entries.append(_Entry(_spoken(cell["word"]), start_s, end_s, rows.line_num))
     except csv.Error as error:
-        raise ValueError(f"{name}, line {rows.line_num}: not a table ({error}). Example: {CSV_EXAMPLE}.") from None
+        why = str(error).encode("unicode_escape").decode()  # it may name a tab
+        raise ValueError(f"{name}, line {rows.line_num}: not a table ({why}). Example: {CSV_EXAMPLE}.") from None
     return entries
 
 

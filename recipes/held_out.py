@@ -41,6 +41,8 @@ def hold_out(rows: Rows, share: int = SHARE) -> HeldOut:
     n = max(1, len(rows) // share)
     mask = _sentences(rows, n)
     mask &= (np.bincount(codes[~mask], minlength=len(names)) > 0)[codes]  # a voice that would have nothing left
+    texts = rows.column("text")
+    mask &= ~np.isin(texts, texts[~mask])  # what such a voice says
     if mask.any() and mask.sum() * MOST <= len(rows):
         return HeldOut(mask, "sentences")
     order = np.argsort(rows.column("checksum"), kind="stable")  # of the lines of the manifest

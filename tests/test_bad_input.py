@@ -66,7 +66,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         [TEXT, "--checkpoint", "corrupt"],
         ["vocoder.safetensors", "sha256", "Copy the checkpoint again"],
     ),
-    "checkpoint of half a model": ([TEXT, "--checkpoint", "half"], ["must hold the modules acoustic and vocoder"]),
+    "checkpoint of half a model": (
+        [TEXT, "--checkpoint", "half"],
+        ["half holds a vocoder, which does not speak; emotts.load reads it."],
+    ),
     "unknown device": ([TEXT, "--device", "abacus"], ["device must be cpu, cuda or cuda:N; got 'abacus'"]),
     "unknown option": ([TEXT, "--emotoin", "happy"], ["unrecognized arguments: --emotoin"]),
     "abbreviated option": ([TEXT, "--emo", "happy"], ["unrecognized arguments: --emo"]),

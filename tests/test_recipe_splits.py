@@ -315,6 +315,16 @@ def test_sentences_are_held_out_whole_and_clips_where_there_are_few(tmp_path: Pa
     assert part.unit == "clips" and part.mask.sum() == 3
 
 
+def test_a_sentence_that_a_voice_cannot_spare_is_not_held_out(tmp_path: Path) -> None:
+    """One voice says everything, forty others one sentence each: what these say stays, with the first one's clip of it."""
+    said = [("a", f"Sentence {k}.") for k in range(100)] + [(f"v{k}", f"Sentence {2 * k}.") for k in range(40)]
+    rows = open_rows(listed(tmp_path, said))
+    part = hold_out(rows, share=10)
+    there, left = ({row.text for row in rows.taken(mask)} for mask in (part.mask, ~part.mask))
+    assert part.unit == "sentences" and part.mask.sum() > 1 and not there & left
+    assert set(rows.taken(~part.mask).names("voice")) == {voice for voice, _ in said}
+
+
 def test_every_voice_keeps_a_clip(tmp_path: Path) -> None:
     rows = open_rows(
         listed(tmp_path, [("a", "One."), *((voice, f"Text {voice}.") for voice in "bcdefghijk"), ("a", "Two.")])

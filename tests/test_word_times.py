@@ -190,6 +190,13 @@ def test_what_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
         read_word_times(tmp_path / "x.csv")
 
 
+def test_a_table_that_a_quote_breaks_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('"a"b\tc\td\n')
+    with pytest.raises(ValueError, match="not a table") as caught:
+        read_word_times(tmp_path / "x.csv")
+    assert str(caught.value).isprintable()
+
+
 @given(st.text(max_size=200), st.sampled_from([".csv", ".srt", ".TextGrid"]))
 @settings(max_examples=150, deadline=None)
 def test_any_text_is_read_or_refused_in_one_line(
