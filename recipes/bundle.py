@@ -5,6 +5,7 @@ voices are described by the teachers that spoke them.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +22,10 @@ from start import refuse_foreign
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
+from emotts.emotion.labels import LABELS
 from emotts.speaker import VoiceTable
+
+USUAL_VOICE = "heart"  # of the simulated voices
 
 
 def keep_voices(model: AcousticModel, names: list[str]) -> None:
@@ -35,24 +39,50 @@ def keep_voices(model: AcousticModel, names: list[str]) -> None:
 
 
 def read_curves(path: str | None) -> dict[str, list[list[float]]]:
-    """Return the points (asked, told) of each label that recipes/calibrate_intensity.py wrote; none without a file."""
-    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-
-
-def read_levels(given: Mapping[str, float] | str | None) -> dict[str, float]:
-    """Return the dB of each voice, given as such or in the file that recipes/calibrate_level.py wrote.
+    """Return the points (asked, told) of each label that recipes/calibrate_intensity.py wrote; none without a file.
 
     Raises:
         ValueError: the file holds something else.
     """
-    if not isinstance(given, str):
-        return {name: float(level) for name, level in (given or {}).items()}
-    levels = json.loads(Path(given).read_text(encoding="utf-8"))
-    if not isinstance(levels, dict) or not all(isinstance(level, int | float) for level in levels.values()):
+    curves = read_json("intensity_curves", path) if path else {}
+    if not isinstance(curves, dict) or not curves.keys() <= set(LABELS):
         raise ValueError(
-            f"level_db must be a file of voices and dB, as calibrate_level.py writes; {given} holds other things."
+            f"intensity_curves must be a file of labels, as calibrate_intensity.py writes; {path} holds other things."
         )
-    return {name: float(level) for name, level in levels.items()}
+    return curves
+
+
+def read_json(option: str, path: str) -> Any:
+    """Read the file of an option.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{option} must be a JSON file; {path} is none ({error}).") from None
+
+
+def read_levels(
+    given: Mapping[str, float] | str | None, voices: Sequence[str], shipped: Sequence[str]
+) -> dict[str, float]:
+    """Return the dB of each shipped voice, given as such or in the file that recipes/calibrate_level.py wrote.
+
+    Args:
+        voices: that the acoustic model has; shipped: those of them that go into the bundle.
+
+    Raises:
+        ValueError: it holds something else, or voices of another model.
+    """
+    levels = read_json("level_db", given) if isinstance(given, str) else dict(given or {})
+    if not isinstance(levels, dict) or not all(
+        isinstance(db, int | float) and math.isfinite(db) for db in levels.values()
+    ):
+        raise ValueError(f"level_db must give dB by voice, as calibrate_level.py writes; {given} holds other things.")
+    if strange := sorted(set(levels) - set(voices)):
+        raise ValueError(f"level_db names {', '.join(strange)}; the acoustic model has the voices {', '.join(voices)}.")
+    return {name: float(level) for name, level in levels.items() if name in shipped}
 
 
 def described(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -95,13 +125,16 @@ def main(config: DictConfig) -> None:
         trained |= {step: facts for step, facts in steps.items() if step.startswith("finetune")}
     if "student" in modules:
         check_student(trained["student"], modules["acoustic"][1])
+    trained_voices = list(modules["acoustic"][1].voices.names)
+    levels = read_levels(config.level_db, trained_voices, list(config.voices or trained_voices))
     if config.voices is not None:
         keep_voices(modules["acoustic"][1], list(config.voices))
         modules["acoustic"][0]["voices"] = list(config.voices)
     acoustic = modules["acoustic"][1]
-    if config.default_voice not in acoustic.voices.names:
-        names = ", ".join(acoustic.voices.names)
-        raise ValueError(f"default_voice must be one of the voices, {names}; got {config.default_voice!r}.")
+    known = acoustic.voices.names
+    default_voice = config.default_voice or (USUAL_VOICE if USUAL_VOICE in known else known[0])
+    if default_voice not in known:
+        raise ValueError(f"default_voice must be one of the voices, {', '.join(known)}; got {default_voice!r}.")
     recorded = {card["name"]: card for card in parts["acoustic"].get("voices", [])}
     teachers = described(config.voice_classes)
     languages = list(acoustic.text_encoder.languages or ("en-us",))
@@ -112,9 +145,9 @@ def main(config: DictConfig) -> None:
         "languages": languages,
         "commit": commit(),
         "training": trained,
-        "level_db": read_levels(config.level_db),
+        "level_db": levels,
         "intensity_curves": read_curves(config.intensity_curves),
-        "default_voice": config.default_voice,
+        "default_voice": default_voice,
         "default_steps": config.default_steps,
         "student_steps": config.student_steps,
         "student_prosody_steps": config.student_prosody_steps,

@@ -7,7 +7,6 @@ The recogniser, told every voice, hears sentences at intensities from 0 to 1.5. 
 import json
 from pathlib import Path
 
-import hydra
 import numpy as np
 from omegaconf import DictConfig
 
@@ -43,12 +42,11 @@ def inverse_curve(strength: np.ndarray) -> list[list[float]]:
     return [[round(float(asked), 3), round(float(value), 3)] for asked, value in zip(GRID, told, strict=True)]
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="calibrate_intensity")
 def main(config: DictConfig) -> None:
     tts = EmoTTS.from_pretrained(config.checkpoint)
     tts.even = as_asked
     voices = list(config.voices or [card.name for card in tts.voices])
-    judge = load_judge("recognizer", config.recognizer)
+    judge = load_judge("recognizer", config.judge)
     judges = {voice: acquaint(judge, tts, voice) for voice in voices}
     curves = {}
     for label in LABELS[1:]:
@@ -70,4 +68,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("calibrate_intensity")

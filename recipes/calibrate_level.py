@@ -7,7 +7,6 @@ over them, is printed per voice and written to `output`, the file that the optio
 import json
 from pathlib import Path
 
-import hydra
 import numpy as np
 import torch
 from omegaconf import DictConfig
@@ -20,7 +19,6 @@ from emotts.data.manifest import write_atomically
 from emotts.text.symbols import is_pause
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="calibrate_level")
 def main(config: DictConfig) -> None:
     acoustic = load_checkpoint(Path(config.acoustic_folder))[0]["acoustic"]
     vocoder = load_checkpoint(Path(config.vocoder_folder))[0]["vocoder"]
@@ -50,4 +48,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("calibrate_level")

@@ -5,13 +5,11 @@ Goes out: results.jsonl, report.json and report.html in the output folder. It ru
 
 import argparse
 
-import hydra
 from omegaconf import DictConfig
 
 from emotts.cli.evaluate import evaluate
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
 def main(config: DictConfig) -> None:
     evaluate(
         argparse.Namespace(
@@ -19,6 +17,8 @@ def main(config: DictConfig) -> None:
             checkpoint=config.checkpoint,
             out=config.output,
             corpus=config.corpus,
+            recordings=config.recordings,
+            backend=config.backend,
             seed=config.seed,
             device=config.device,
             json=False,
@@ -27,4 +27,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from start import run
+
+    run("evaluate")

@@ -96,7 +96,7 @@ def _origins(folder: Path, ids: Mapping[str, str]) -> dict[str, Mapping[str, Any
     if not (folder / ORIGINS).is_file():
         return {}
     with (folder / ORIGINS).open(encoding="utf-8") as file:
-        told = (json.loads(line) for line in file)
+        told = (json.loads(line) for line in file if line.strip())
         return {ids[one["id"]]: one for one in told if one["id"] in ids}
 
 

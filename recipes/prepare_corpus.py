@@ -21,9 +21,8 @@ from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as
 from contextlib import AbstractContextManager, nullcontext  # noqa: E402
 from dataclasses import fields, replace  # noqa: E402
 from functools import lru_cache  # noqa: E402
-from multiprocessing import get_context, parent_process  # noqa: E402
+from multiprocessing import get_context  # noqa: E402
 from pathlib import Path  # noqa: E402
-from threading import Thread  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
@@ -54,6 +53,7 @@ from emotts.data.prepare_listing import (  # noqa: E402
     write_listing,
 )
 from emotts.data.prepare_needs import check_needs  # noqa: E402
+from emotts.workers import end_with_parent  # noqa: E402
 
 if TYPE_CHECKING:
     from emotts.emotion.listening import RecognizerJudge
@@ -250,18 +250,6 @@ def workers(processes: int) -> AbstractContextManager[Executor | None]:
     if processes <= 1:
         return nullcontext()
     return ProcessPoolExecutor(processes, get_context("spawn"), initializer=end_with_parent)
-
-
-def end_with_parent() -> None:
-    """Let a worker end when the main process was killed; it would wait for ever for the next shard."""
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
 
 
 def run(

@@ -5,6 +5,7 @@ The commands are those in the head of conf/experiment/<name>.yaml, in their orde
 was stopped, by max_minutes, Ctrl-C or a kill, is given again and goes on where it was. Options: conf/run_experiment.yaml.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -20,8 +21,10 @@ from facts import commit
 from omegaconf import DictConfig
 
 from emotts.data.manifest import write_atomically
+from emotts.training.trainer import STOPPED
 
 ROOT = Path(__file__).resolve().parent.parent
+SAVED = 75  # exit status of a training that somebody else told to stop
 GRACE_S = 120.0  # for a state to be saved, after which a command is killed
 BEGINNINGS = ("python recipes/", "emotts ")
 
@@ -66,14 +69,27 @@ def commands_of(experiment: str) -> list[str]:
     return lines
 
 
-def read_record(path: Path, commands: list[str]) -> list[Step]:
-    """Return the steps with what the record knows of them; a command that changed, and all after it, begin anew."""
+def read_record(path: Path, commands: list[str], changed: bool = False) -> list[Step]:
+    """Return the steps with what the record knows of them.
+
+    Args:
+        changed: commands may have changed since they ran; they, and all after them, begin anew on what lies there.
+
+    Raises:
+        ValueError: one has changed and may not: what it wrote is of the old one, and a training would go on with it.
+    """
     known = [Step(**step) for step in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
     steps = [Step(command) for command in commands]
     for k, step in enumerate(known[: len(steps)]):
-        if step.command != steps[k].command:
+        if step.command == steps[k].command:
+            steps[k] = step
+        elif changed or not any(later.sessions for later in known[k:]):
             break
-        steps[k] = step
+        else:
+            raise ValueError(
+                f"command {k + 1} was {step.command!r} when it ran and is {steps[k].command!r} now. Delete what it and later ones "
+                "have written, for a training goes on with the state that it finds, and give changed=true."
+            )
     return steps
 
 
@@ -107,10 +123,16 @@ class Stopper:
         """Ask the command to end, and kill it if it has not after the grace."""
         self.was_asked = True
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            killer = threading.Timer(GRACE_S, self.process.kill)
+            self._signal(signal.SIGTERM)
+            killer = threading.Timer(GRACE_S, self._signal, [signal.SIGKILL])
             killer.daemon = True
             killer.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command and to the workers that it has started; they hold its output open."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
 
     def run(self, arguments: list[str], log: Path) -> int:
         """Run a command, showing what it prints and keeping it; returns its exit status."""
@@ -119,7 +141,8 @@ class Stopper:
             timer = threading.Timer(max(0.0, self.deadline - time.monotonic()), self.stop)
             timer.daemon = True
             timer.start()
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"PYTHONPATH": path, STOPPED: str(SAVED)}
         with log.open("ab") as kept:
             self.process = subprocess.Popen(  # a group of its own: Ctrl-C reaches it once, through stop
                 arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -149,7 +172,7 @@ def main(config: DictConfig) -> None:
     commands = commands_of(config.name)
     output = Path(config.output)
     record = output / "record.json"
-    steps = read_record(record, commands)
+    steps = read_record(record, commands, config.changed)
     if config.show:
         print(table(steps))
         return
@@ -168,6 +191,10 @@ def main(config: DictConfig) -> None:
             step.seconds = spent + time.monotonic() - began
             step.is_finished = status == 0 and not stopper.was_asked
             keep(record, steps)
+            if status == SAVED and not stopper.was_asked:
+                raise ValueError(
+                    f"command {number} of {config.name} was stopped and saved its state; give the same command again."
+                )
             if status != 0 and not stopper.was_asked:
                 raise ValueError(
                     f"command {number} of {config.name} ended with exit status {status}; see the log in {output}, "

@@ -12,14 +12,12 @@ os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM
 import json  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-import hydra  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from emotts.simulation.corpus import CorpusJob, merge_shards, render_shards, voice_teachers  # noqa: E402
 from emotts.simulation.plan import plan_shards, read_sentences  # noqa: E402
 
 
-@hydra.main(version_base=None, config_path="../conf", config_name="simulate_corpus")
 def main(config: DictConfig) -> None:
     """Run the recipe."""
     # 1. Plan: what is said, by whom, how.
@@ -45,7 +43,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    from start import spell_out
+    from start import run
 
-    spell_out("simulate_corpus")
-    main()
+    run("simulate_corpus")

@@ -12,7 +12,6 @@ os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM
 import json  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-import hydra  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from emotts.simulation.corpus import CorpusJob, merge_shards, render_shards  # noqa: E402
@@ -37,7 +36,6 @@ def plan(config: DictConfig) -> list[Shard]:
     return [shard for shard in shards if CROWD[shard.utterances[0].voice].is_held_out == ("-test-" in shard.name)]
 
 
-@hydra.main(version_base=None, config_path="../conf", config_name="simulate_crowd")
 def main(config: DictConfig) -> None:
     """Run the recipe."""
     job = CorpusJob(
@@ -49,7 +47,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    from start import spell_out
+    from start import run
 
-    spell_out("simulate_crowd")
-    main()
+    run("simulate_crowd")

@@ -64,11 +64,15 @@ def see(name: str, folder: Path) -> str:
 
 
 def make_output(name: str, arguments: list[str]) -> None:
-    """Make the folder that the command line names, or say that it cannot be made; Hydra would tell it in forty lines."""
+    """Make the folder that the command line names, of a file the folder around it, or say that it cannot be made.
+
+    Hydra would tell it in forty lines.
+    """
     for option in arguments:
         if option.startswith("output=") and "${" not in option:
             try:
-                Path(option.partition("=")[2]).mkdir(parents=True, exist_ok=True)
+                path = Path(option.partition("=")[2])
+                (path.parent if path.suffix == ".json" else path).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 sys.exit(f"{name}: error: {option} cannot be written to ({error.strerror}); choose another folder.")
 
@@ -103,9 +107,7 @@ def check(name: str, options: list[str], folder: Path) -> None:
     """Refuse options that the recipe has not."""
     for option in options:
         refuse_choice(name, option)
-    # a name of its own is no choice, though a group has it: recognizer= of calibrate_intensity is a folder
-    plain = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-    groups = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir()} - plain.keys()
+    groups = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir()}
     chosen = [option for option in options if key_of(option) in groups]
     for option in chosen:
         group, _, choice = option.partition("=")

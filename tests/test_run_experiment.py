@@ -54,7 +54,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def options(**more: object) -> OmegaConf:
-    return OmegaConf.create({"name": "toy", "output": "record", "max_minutes": None, "show": False, **more})
+    return OmegaConf.create(
+        {"name": "toy", "output": "record", "max_minutes": None, "changed": False, "show": False, **more}
+    )
 
 
 def record(project: Path) -> list[dict]:
@@ -91,7 +93,7 @@ def test_told_to_end_from_outside(project: Path) -> None:
         f"import sys; sys.path.insert(0, {str(ROOT / 'recipes')!r}); import run_experiment as r; from pathlib import Path\n"
         "from omegaconf import OmegaConf\n"
         "r.ROOT = Path('.').resolve()\n"
-        "r.main(OmegaConf.create(dict(name='toy', output='record', max_minutes=None, show=False)))"
+        "r.main(OmegaConf.create(dict(name='toy', output='record', max_minutes=None, changed=False, show=False)))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     running = subprocess.Popen([sys.executable, "-c", code], env=environment)
@@ -120,8 +122,35 @@ def test_a_command_that_changed_begins_anew_with_all_after_it(project: Path) -> 
     main(options())
     changed = HEAD.replace("--long way", "--short way")
     (project / "conf/experiment/toy.yaml").write_text(changed)
-    steps = read_record(project / "record/record.json", commands_of("toy"))
+    with pytest.raises(ValueError, match="command 2 was 'python recipes/twice.py --long way' when it ran and is"):
+        main(options())
+    steps = read_record(project / "record/record.json", commands_of("toy"), changed=True)
     assert [step.is_finished for step in steps] == [True, False, False]
+    main(options(changed=True))
+    assert (project / "said").read_text().split() == ["first", "twice", "last", "twice", "last"]
+
+
+def test_a_training_that_somebody_else_stopped_is_not_finished(project: Path) -> None:
+    (project / "recipes/twice.py").write_text(
+        "import os; raise SystemExit(int(os.environ['EMOTTS_STATUS_WHEN_STOPPED']))"
+    )
+    with pytest.raises(
+        ValueError, match="command 2 of toy was stopped and saved its state; give the same command again"
+    ):
+        main(options())
+    assert [step["is_finished"] for step in record(project)] == [True, False, False]
+
+
+def test_workers_of_a_command_end_with_it(project: Path) -> None:
+    """They hold the pipe open to which it wrote."""
+    worker = "import time, pathlib; pathlib.Path('worker').touch(); time.sleep(60)"
+    (project / "recipes/twice.py").write_text(
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}])"
+    )
+    began = time.monotonic()
+    main(options(max_minutes=0.05))
+    assert (project / "worker").exists() and time.monotonic() - began < 30.0
+    assert [step["is_finished"] for step in record(project)] == [True, False, False]
 
 
 def test_show_runs_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,15 +158,25 @@ def test_show_runs_nothing(project: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "once.py first" in capsys.readouterr().out and not (project / "said").exists()
 
 
-@pytest.mark.parametrize(
-    "experiment", sorted(p.stem for p in (ROOT / "conf/experiment").glob("*.yaml") if p.stem != "none")
-)
-def test_commands_of_every_experiment_exist(experiment: str) -> None:
-    """Options of recipes are checked by tests/test_experiments.py, where they run; those of emotts here."""
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml") if path.stem != "none")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_commands_of_every_experiment_are_taken(experiment: str) -> None:
+    """As each would be started: the options are of the recipe, and Hydra composes them."""
+    from hydra import compose, initialize_config_dir
+    from start import options_of
+
     from emotts.cli import _parser
 
     for command in commands_of(experiment):
-        if command.startswith("emotts "):
-            _parser().parse_args(command.split()[1:])
-        else:
-            assert (ROOT / command.split()[1]).is_file(), command
+        words = command.split()
+        if words[0] == "emotts":
+            _parser().parse_args(words[1:])
+            continue
+        name = Path(words[1]).stem
+        folder = ROOT / "conf" / ("prepare" if name == "prepare_corpus" else "")
+        assert (ROOT / words[1]).is_file(), command
+        given = options_of(name, words[2:], folder)
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            compose(name, overrides=given)

@@ -164,8 +164,39 @@ def test_name_and_data_may_be_given_and_a_bundle_is_bundled_again(
     both = (f"content_folder={saved}/converter", f"speaker_folder={saved}/converter", f"acoustic_folder={saved}/bundle")
     run("bundle_converter", (*both, "output=other", "name=theirs", "data=what they said"), monkeypatch)
     assert describe("other").metadata["name"] == "theirs" and describe("other").metadata["data"] == "what they said"
+    run("bundle", (*parts[:2], "output=first"), monkeypatch)
+    assert describe("first").metadata["default_voice"] == "a", "no heart in it"
     with pytest.raises(ValueError, match="default_voice must be one of the voices, a, b, c, d; got 'heart'"):
-        run("bundle", (*parts[:2], "output=mine"), monkeypatch)
+        run("bundle", (*parts[:2], "output=mine", "default_voice=heart"), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "message"),
+    [
+        ("level_db", "{a", "level_db must be a JSON file; given.json is none"),
+        ("level_db", '{"heart": 1.5}', "level_db names heart; the acoustic model has the voices a, b, c, d."),
+        ("level_db", '{"a": NaN}', "level_db must give dB by voice"),
+        ("level_db", "[1.5]", "level_db must give dB by voice"),
+        ("intensity_curves", "", "intensity_curves must be a JSON file; given.json is none"),
+        ("intensity_curves", '{"a": 1.5}', "intensity_curves must be a file of labels"),
+    ],
+)
+def test_files_of_calibrations_are_of_this_model(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, content: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "given.json").write_text(content)
+    parts = (f"acoustic_folder={saved}/bundle", f"vocoder_folder={saved}/bundle", "output=mine", f"{option}=given.json")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        run("bundle", parts, monkeypatch)
+
+
+def test_levels_of_voices_that_stay_are_taken(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "level.json").write_text('{"a": 1.5, "b": 2}')
+    parts = (f"acoustic_folder={saved}/bundle", f"vocoder_folder={saved}/bundle", "output=mine", "voices=[b,c]")
+    run("bundle", (*parts, "level_db=level.json", "voice_classes=[]"), monkeypatch)
+    assert describe("mine").metadata["level_db"] == {"b": 2.0} and describe("mine").metadata["default_voice"] == "b"
 
 
 def test_teachers_describe_simulated_voices_and_no_others() -> None:

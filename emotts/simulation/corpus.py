@@ -33,6 +33,7 @@ from emotts.simulation.checks import Recogniser, WhisperTiny, recognise_shard, r
 from emotts.simulation.plan import Shard, Utterance, fingerprint
 from emotts.simulation.readings import sample_reading
 from emotts.simulation.teachers import Rendition, Teacher, VoiceInfo
+from emotts.workers import end_with_parent
 
 LANGUAGE = "en-us"
 Seconds = defaultdict[str, float]  # processor time by step
@@ -103,7 +104,7 @@ def render_shard(job: CorpusJob, shard: Shard) -> str:
 
 def render_shards(job: CorpusJob, shards: list[Shard], processes: int) -> None:
     """Render what is not finished yet, in worker processes with a progress bar; errors are those of `render_shard`."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         jobs = [pool.submit(render_shard, job, shard) for shard in shards]
         try:
             for done in tqdm(as_completed(jobs), total=len(jobs), unit="shard"):

@@ -7,6 +7,7 @@ one exactly on a CPU, and several processes do what one does with as many batche
 
 import copy
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ from emotts.training.states import StateError, check_model, check_progress, read
 from emotts.training.update import Update
 
 BatchT = TypeVar("BatchT")
+STOPPED = "EMOTTS_STATUS_WHEN_STOPPED"  # variable: exit status of a run that was told to stop, 0 where it is not set
 MAX_BAD_STEPS = 20  # consecutive losses that are not finite before the run gives up
 
 
@@ -239,7 +241,7 @@ class Trainer(Generic[BatchT]):
         self.save()
         if self.is_first:
             print(f"stopped by {name}; the same command resumes from step {self.step}", file=sys.stderr, flush=True)
-        raise SystemExit(0)
+        raise SystemExit(int(os.environ.get(STOPPED, "0")))
 
     def log(self, values: Mapping[str, float], prefix: str = "train") -> None:
         """Append values to metrics.jsonl and to TensorBoard."""
