@@ -1,5 +1,6 @@
 """Details of published layouts that loaders once misread: long recordings, quotes, unknown speakers, parquet, no valid part."""
 
+import errno
 import io
 import sys
 from collections.abc import Callable
@@ -147,6 +148,28 @@ def test_a_space_in_place_of_a_tab_keeps_the_text(tmp_path: Path) -> None:
     assert sum("0015.txt, line 5 must have id, text and label" in str(problem) for problem in listing.problems) == 1
 
 
+def test_a_label_word_is_of_the_text_where_tabs_end_the_columns(tmp_path: Path) -> None:
+    lines = (
+        "0015_000001\tI am Happy",
+        "0015_000002\tWe are Sad\tNeutral",
+        "0015_000003 They look Angry\tNeutral",
+        "0015_000004\t\tNeutral",
+        "0015_000005 Neutral",
+        "0015_000006\tNot Sad \t Neutral\t",
+        "0015_000007   You sound Happy   Neutral",
+    )
+    for n in range(1, 8):
+        put(tmp_path / f"0015/Neutral/0015_{n:06d}.wav")
+    put(tmp_path / "0015/0015.txt", "\n".join(lines))
+    listing = ESD().read(tmp_path)
+    texts = ["I am Happy", "We are Sad", "They look Angry", None, None, "Not Sad", "You sound Happy"]
+    assert [row.text for row in listing.rows] == texts
+    named = [str(problem) for problem in listing.problems if "0015.txt" in str(problem)]
+    assert len(named) == 2 and all(
+        f"line {n} must have id, text" in line for n, line in zip((4, 5), named, strict=True)
+    )
+
+
 @pytest.mark.parametrize("fold", [1, 2])
 def test_a_tenth_of_the_words_of_tess_validates(tmp_path: Path, fold: int) -> None:
     for speaker in ("OAF", "YAF"):
@@ -229,6 +252,36 @@ def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
     assert any("000003 is rated in none of the 40 categories" in line for line in named)
     with pytest.raises(ValueError, match="has no such row"):
         packed_audio(tmp_path, "data/train-00000.parquet/000009")
+
+
+@pytest.mark.parametrize("part", ["footer", "page"])
+def test_one_damaged_parquet_of_two_is_one_problem(tmp_path: Path, part: str) -> None:
+    """Of the library's own errors some are OSErrors without a number, which no disk raises."""
+    for name in ("a", "b"):
+        parquet(tmp_path / f"{name}.parquet", lambda k: {"audio": b"RIFF", "Anger": k, "speaker": f"voice {k}"})
+    path = tmp_path / "b.parquet"
+    data = bytearray(path.read_bytes())
+    size = int.from_bytes(data[-8:-4], "little")
+    start = len(data) - 8 - size if part == "footer" else data.index(b"voice 0") - 40
+    data[start : start + 24] = b"\xff" * 24
+    path.write_bytes(data)
+    listing = EmoNetVoice().read(tmp_path)
+    assert [row.audio for row in listing.rows] == [f"a.parquet/{k:06d}" for k in range(5)]
+    (problem,) = listing.problems
+    assert problem.place == "b.parquet" and "b.parquet cannot be read as parquet" in problem.reason
+    assert "copy it again" in problem.reason and "\n" not in problem.reason
+
+
+def test_a_disk_that_gives_no_parquet_ends_the_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet(tmp_path / "a.parquet", lambda k: {"audio": b"RIFF", "Anger": 1})
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", fail)
+    with pytest.raises(OSError, match="Input/output error") as told:
+        EmoNetVoice().read(tmp_path)
+    assert told.value.errno == errno.EIO
 
 
 def test_parquet_without_its_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,10 @@
 """Features in memory or read when needed: the same bytes, the same batches, the same training; shards that are damaged."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 import threading
 import tracemalloc
 
@@ -12,12 +15,13 @@ from safetensors import safe_open
 from test_dataset import write_corpus
 from test_recipes import run
 
-from emotts.data import features
+from emotts.data import open_files
 from emotts.data.clips import Clips, Draw
 from emotts.data.content_batches import ContentSource, Mixing
 from emotts.data.dataset import Corpus, collate, load_corpora
 from emotts.data.features import Lazy, Shards, held_gb, load_features
 from emotts.data.manifest import FEATURES, read_manifest
+from emotts.data.open_files import OPEN_FILES
 
 VOICES = ["a", "b"]
 
@@ -95,7 +99,7 @@ def test_the_bound_is_for_all_corpora_together(folder):
 
 def test_many_shards_do_not_use_up_the_open_files(tmp_path, monkeypatch):
     """And several threads may ask at once."""
-    monkeypatch.setattr(features, "OPEN_FILES", 2)
+    monkeypatch.setattr(open_files, "MOST", 2)
     parts = []
     for k in range(5):
         (tmp_path / str(k)).mkdir()
@@ -116,7 +120,57 @@ def test_many_shards_do_not_use_up_the_open_files(tmp_path, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert not wrong and len(shards._open) <= 2
+    assert not wrong and 0 < len(OPEN_FILES) <= 2
+
+
+OPENED = """
+import os, resource, sys
+from pathlib import Path
+from emotts.data.features import load_features
+from emotts.data.manifest import read_manifest
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]),) * 2)
+folder = Path(sys.argv[1])
+rows = read_manifest(folder / "manifest.jsonl")
+corpora = [load_features([(folder, rows)], 0.0) for _ in range(5)]
+for _ in range(2):
+    for corpus in corpora:
+        assert all(len(arrays["mel"]) for arrays in corpus)
+held = len(os.listdir("/dev/fd"))
+del corpus, corpora
+print(held, len(os.listdir("/dev/fd")))
+"""
+
+
+@pytest.mark.parametrize(("limit", "held"), [(1024, 256), (64, 16)])
+def test_several_corpora_of_many_shards_need_few_open_files(tmp_path, limit, held):
+    """Five of 256 shards, in a process that may open 1,024 files, as most systems allow, or fewer."""
+    folder = write_corpus(tmp_path, n=256)
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    for i, row in enumerate(rows):
+        row["features"] = f"{i}.safetensors"
+        os.link(folder / "features.safetensors", folder / row["features"])
+    (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = subprocess.run(
+        [sys.executable, "-c", OPENED, str(folder), str(limit)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    most, left = map(int, done.stdout.split())
+    assert held <= most <= held + 16 and left == most - held  # what nobody needs is closed
+
+
+def test_what_is_asked_for_again_is_read_anew_by_a_new_owner(tmp_path):
+    """A corpus that was prepared again is not read through the files of the one before."""
+    folder = write_corpus(tmp_path)
+    rows = read_manifest(folder / "manifest.jsonl")
+    before = load_features([(folder, rows)], 0.0)
+    first = before[0]["mel"].copy()
+    data = (folder / "features.safetensors").read_bytes()
+    (folder / "new").write_bytes(data[:-1_000] + bytes(1_000))
+    (folder / "new").replace(folder / "features.safetensors")
+    after = load_features([(folder, rows)], 0.0)
+    last = max(range(len(rows)), key=lambda i: int(after.shards.place_of(i)[1].max()))
+    assert np.array_equal(before[0]["mel"], first)
+    assert any(not np.array_equal(before[last][key], value) for key, value in after[last].items())
 
 
 def rewritten(folder, change):
@@ -145,7 +199,9 @@ def rewritten(folder, change):
 def test_a_damaged_header_costs_a_sentence(tmp_path, change, message, bound):
     folder = write_corpus(tmp_path)
     rewritten(folder, change)
-    with pytest.raises(ValueError, match=f"features.safetensors.*{message}.*prepare the corpus again") as told:
+    with pytest.raises(
+        ValueError, match=f"features.safetensors.*{message}.*prepare or simulate the corpus again"
+    ) as told:
         Corpus(folder, "train", VOICES, in_memory_gb=bound)
     assert "\n" not in str(told.value)
 
@@ -167,8 +223,17 @@ def test_a_shard_that_was_cut_short_says_so(tmp_path):
     with pytest.raises(ValueError, match="cut short"):
         Corpus(folder, "train", VOICES)
     path.unlink()
-    with pytest.raises(FileNotFoundError):
+    remedy = r"no shard of features at .*features\.safetensors; prepare or simulate the corpus again"
+    with pytest.raises(FileNotFoundError, match=remedy):
         Corpus(folder, "train", VOICES)
+
+
+def test_a_shard_that_goes_while_it_is_needed_says_what_to_do(tmp_path):
+    folder = write_corpus(tmp_path)
+    lazy = load_features([(folder, read_manifest(folder / "manifest.jsonl"))], 0.0)
+    (folder / "features.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="no shard of features at .*; prepare or simulate the corpus again"):
+        lazy[0]
 
 
 def test_training_from_the_disk_is_training_from_memory(tmp_path):

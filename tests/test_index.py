@@ -199,7 +199,9 @@ def test_origins_are_found_by_id_whatever_their_order_and_number(tmp_path, monke
     told = {f"utt-{i:03d}": (f"c{i % 4}", random.random(3).tolist()) for i in random.permutation(60)[:40].tolist()}
     lines = [{"id": name, "corpus": corpus, "avd_weight": weight} for name, (corpus, weight) in told.items()]
     lines.append({**lines[3], "corpus": "last"})
-    (folder / "origins.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    written = [json.dumps(line) + "\n" for line in lines]
+    written[5:5] = ["\n"] * 9 + ["  \n"] * 9  # whole pieces without an origin
+    (folder / "origins.jsonl").write_text("".join(written))
     rows = open_rows(folder)
     codes, names = rows.codes("corpus")
     for i, row in enumerate(rows):

@@ -80,6 +80,20 @@ def test_a_decimal_is_said_with_its_mark_and_without_a_pause(language: str) -> N
         ("de", "Kapitel 3.5.", "Kapitel 3.5."),
         ("de", "im Jahr 1999 1999 Leute", "im Jahr neunzehnhundertneunundneunzig 1999 Leute"),
         ("ru", "1" * 50 + " %", "1" * 50 + " процентов"),
+        ("de", "1%-5%, 5€-10€, 1 %", "1 Prozent — 5 Prozent, 5 Euro — 10 Euro, 1 Prozent"),
+        ("de", "um 3:16, 14:30, Abfahrt 8:15-9:45 Uhr", "um 3 Uhr 16, 14 Uhr 30, Abfahrt 8 Uhr 15 — 9 Uhr 45"),
+        ("de", "Es ist 8:15, um 1:25", "Es ist 8 Uhr 15, um ein Uhr 25"),
+        ("de", "Psalm 119:105, Mk 10:45, gewann mit 21:15", "Psalm 119, 105, Mk 10, 45, gewann mit 21 zu 15"),
+        ("de", "im Maßstab von 1:25, es steht 2:10", "im Maßstab von 1 zu 25, es steht 2 zu 10"),
+        ("nl", "versie 2.30, om 2.50 euro", "versie 2 punt 3 0, om 2 punt 5 0 euro"),
+        ("nl", "OM 14.30", "OM 14 uur 30"),
+        ("pl", "godz.14.30, od 8.00 do 16.00", "godzina 14:30, od 8:00 do 16:00"),
+        ("pl", "od 1.20 do 2.50 zł", "od 1 kropka 2 0 do 2 kropka 5 0 złotego"),
+        ("pl", "Ma 14.30, 5 złotych", "Ma 14 kropka 3 0, 5 złotych"),
+        ("zh", "2万-3万, 5度-10度, 2个-3个", "二万-三万, 五度-十度, 两个-三个"),  # ranges
+        ("zh", "2024年气温-5度, 海拔-155米, 亏损-¥500", "二零二四年气温负五度, 海拔负一百五十五米, 亏损负五百元"),
+        ("zh", "2次方, 2次", "二次方, 两次"),
+        ("vi", "0, 05, 0912.345.678", "không, không năm, không chín một hai, ba bốn năm, sáu bảy tám"),
         ("qya", "3.5 %", "3.5"),  # a language that CLDR does not know
     ],
 )
@@ -114,12 +128,34 @@ def test_an_ordinal_ends_no_sentence_and_a_number_does() -> None:
     assert len(split_text(GERMAN)) == 8  # in English each of them ends one
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_date_that_opens_a_german_sentence_does_not_end_it(size: int) -> None:
+    sentences = [
+        "Am 24.12. Weihnachten feiern wir.",
+        "Am 1.1. Neujahr.",
+        "Vom 1.5. bis 3.5. Urlaub.",
+        "Ab 3.5. 3 Tage.",
+        "Er hat Urlaub vom 1.5. bis 3.5.",
+        "Dann kommt er.",
+        "Es steht in Kapitel 3.5.",
+        "Das ist neu.",
+    ]
+    text = " ".join(sentences)
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    assert list(iter_sentences(pieces, language="de")) == sentences
+    assert normalise(sentences[0], "de") == "Am vierundzwanzigsten Dezember Weihnachten feiern wir."
+
+
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_an_ordinal_is_known_once_the_word_behind_it_is_whole(size: int) -> None:
     text = f"Es war Montag, 3. Mai, und kalt. {GERMAN}"
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     whole = split_text(text, language="de")
     assert list(iter_sentences(pieces, language="de")) == whole and whole[0] == "Es war Montag, 3. Mai, und kalt."
+
+
+def test_an_abbreviated_hour_ends_no_sentence() -> None:
+    assert split_text("Jest o godz. 14.30. Idę.", language="pl") == ["Jest o godz. 14.30.", "Idę."]
 
 
 def test_segments_are_cut_in_their_language() -> None:
@@ -209,8 +245,38 @@ def test_units_that_cldr_does_not_translate_are_left_out() -> None:
     assert with_unit("3", Decimal(3), "percent", "zh") == "3" == with_unit("3", Decimal(3), "no-such-unit", "de")
 
 
-@pytest.mark.parametrize("language", ["de", "hi", "pl", "zh", "es"])
-@pytest.mark.parametrize("piece", ["1", "1,", "1.", "1 000", "1:", "3. ", "-5", "$1", "1'000", "0-12", "1.1"])
+def test_a_unit_is_looked_up_once_and_not_for_every_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    from babel import units
+
+    format_unit, asked = units.format_unit, []
+    monkeypatch.setattr(units, "format_unit", lambda *args, **names: asked.append(args) or format_unit(*args, **names))
+    assert normalise("1% 2% " * 1500, "fr") == "1 pour cent 2 pour cent " * 1499 + "1 pour cent 2 pour cent"
+    assert len(asked) <= 2
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "hi", "pl", "zh", "es"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "1% ",
+        "um 1:2",
+        "o 1.20 ",
+        "歼-2",
+        "Am 1.1. ",
+        "godz. 1.20 ",
+        "1",
+        "1,",
+        "1.",
+        "1 000",
+        "1:",
+        "3. ",
+        "-5",
+        "$1",
+        "1'000",
+        "0-12",
+        "1.1",
+    ],
+)
 def test_time_grows_with_the_length(language: str, piece: str) -> None:
     normalise("1", language)
     taken = []

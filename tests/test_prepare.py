@@ -278,7 +278,9 @@ def test_other_clips_or_another_corpus_in_the_output_are_refused(recipe: ModuleT
     run(recipe, *options, "relabel={angry: excited}")
     manifest = (tmp_path / "out/manifest.jsonl").read_bytes()
     assert b'"excited"' in manifest
-    with pytest.raises(ValueError, match="was made from other clips or settings; choose another output folder"):
+    with pytest.raises(
+        ValueError, match="was made from other clips or settings, or by an older version; choose another output folder"
+    ):
         run(recipe, *options)
     with pytest.raises(ValueError, match="holds the corpus 'own'; choose another folder for 'tess'"):
         run(recipe, "corpus=tess", f"root={tmp_path}/tess", f"output={tmp_path}/out")

@@ -4,21 +4,19 @@ Comes in: rows, and folders with safetensors shards. Goes out: a sequence with t
 indexed rows lie is mapped from the index; of listed ones it is read from the headers and held, 16 bytes for each tensor.
 """
 
-import os
-from collections import OrderedDict
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Generic, TypeVar, overload
 
 import numpy as np
 
-from emotts.data.headers import DTYPES, KEYS, Headers, Layout
+from emotts.data.headers import DTYPES, KEYS, REMEDY, Headers, Layout, missing
 from emotts.data.manifest import ManifestRow
+from emotts.data.open_files import OPEN_FILES, OpenFile
 from emotts.data.rows import Rows
 
 IN_MEMORY_GB = 4.0  # features of some 60 hours; larger corpora are read from the disk
-OPEN_FILES = 256  # shards that are held open at once, far below what systems allow
 ItemT = TypeVar("ItemT")
 Features = Sequence[dict[str, np.ndarray]]
 Parts = Sequence[tuple[Path, Sequence[ManifestRow]]]
@@ -64,8 +62,8 @@ class Shards:
         """
         self.paths: list[str] = []
         self.layouts: list[Layout] = []  # of each shard, by key
-        self._open: OrderedDict[int, int] = OrderedDict()  # shard to file descriptor, the latest last
-        self._lock = Lock()  # batches are made in one thread, statistics and samples in another
+        self._owner = OPEN_FILES.owner()
+        weakref.finalize(self, OPEN_FILES.forget, self._owner)
         self._rows: Rows | None = None
         self.n_rows, self.n_bytes = 0, 0
         if isinstance(rows, Rows):
@@ -109,10 +107,6 @@ class Shards:
             self.n_bytes = int((self._places[..., 1] - self._places[..., 0]).sum())
         self.n_rows = sum(map(len, shards))
 
-    def __del__(self) -> None:
-        for handle in self._open.values():
-            os.close(handle)
-
     def place_of(self, i: int) -> tuple[int, np.ndarray]:
         """Return the shard of row i, and the first and last byte of each of KEYS [K, 2]; equal where there is none."""
         if self._rows is None:
@@ -135,6 +129,7 @@ class Shards:
 
         Raises:
             ValueError: the shard is shorter than it was.
+            FileNotFoundError: it is gone.
         """
         return self._read(i, KEYS)
 
@@ -145,26 +140,22 @@ class Shards:
     def _read(self, i: int, keys: Sequence[str]) -> dict[str, np.ndarray]:
         number, places = self.place_of(i)
         found = {}
-        with self._lock:
-            handle = self._handle(number)
-            for key, (first, last) in zip(KEYS, places.tolist(), strict=True):
-                if key not in keys or (last == first and key == "labels"):
-                    continue
-                kind, shape = self.layouts[number][key]
-                data = bytearray(last - first)
-                if os.preadv(handle, [data], first) != last - first:
-                    raise ValueError(f"{self.paths[number]} is cut short; prepare the corpus again.")
-                found[key] = np.frombuffer(data, DTYPES[kind]).reshape(-1, *shape)
+        file = self._file(number)
+        for key, (first, last) in zip(KEYS, places.tolist(), strict=True):
+            if key not in keys or (last == first and key == "labels"):
+                continue
+            kind, shape = self.layouts[number][key]
+            data = file.read(first, last - first)
+            if len(data) != last - first:
+                raise ValueError(f"{self.paths[number]} is cut short; {REMEDY}.")
+            found[key] = np.frombuffer(data, DTYPES[kind]).reshape(-1, *shape)
         return found
 
-    def _handle(self, number: int) -> int:
-        if number in self._open:
-            self._open.move_to_end(number)
-            return self._open[number]
-        if len(self._open) >= OPEN_FILES:
-            os.close(self._open.popitem(last=False)[1])
-        self._open[number] = handle = os.open(self.paths[number], os.O_RDONLY)
-        return handle
+    def _file(self, number: int) -> OpenFile:
+        try:
+            return OPEN_FILES.get(self._owner, number, self.paths[number])
+        except FileNotFoundError:
+            raise missing(self.paths[number]) from None
 
 
 class Stored(Lazy[dict[str, np.ndarray]]):

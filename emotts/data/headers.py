@@ -16,6 +16,7 @@ from emotts.data.manifest import FEATURES, ManifestRow
 
 MOST_HEADER = 100_000_000  # bytes; a header names five tensors a row
 KEYS = (*FEATURES, "labels")
+REMEDY = "prepare or simulate the corpus again"
 DTYPES: dict[str, np.dtype[Any]] = {
     "F16": np.dtype(np.float16),
     "F32": np.dtype(np.float32),
@@ -59,7 +60,7 @@ class Headers:
         keys = KEYS if row.mixture is not None else FEATURES
         places = [_place(header, begin, path, f"{row.id}.{key}", key, layout) for key in keys]
         if max(last for _, last in places) > end:
-            raise ValueError(f"{path} is cut short: {row.id} is not in it; prepare the corpus again.")
+            raise ValueError(f"{path} is cut short: {row.id} is not in it; {REMEDY}.")
         return np.array(places + [(0, 0)] * (len(KEYS) - len(keys)), np.int64)
 
 
@@ -72,6 +73,11 @@ def stat_of(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
+def missing(path: str | Path) -> FileNotFoundError:
+    """Return the error of a shard that is not there."""
+    return FileNotFoundError(f"no shard of features at {path}; {REMEDY}, or copy it from where that was done.")
+
+
 def _place(header: dict[str, Any], begin: int, path: str, name: str, key: str, layout: Layout) -> tuple[int, int]:
     """Return the first and last byte of a tensor, and note its kind."""
     try:
@@ -80,13 +86,9 @@ def _place(header: dict[str, Any], begin: int, path: str, name: str, key: str, l
         first, last = (int(offset) for offset in entry["data_offsets"])
         size = math.prod(entry["shape"]) * DTYPES[kind[0]].itemsize
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} lacks {name} ({type(error).__name__} at {error}); prepare the corpus again."
-        ) from None
+        raise ValueError(f"{path} lacks {name} ({type(error).__name__} at {error}); {REMEDY}.") from None
     if layout.setdefault(key, kind) != kind or last - first != size or first < 0:
-        raise ValueError(
-            f"{path}: {name} has another kind or size than its header or the other rows; prepare the corpus again."
-        )
+        raise ValueError(f"{path}: {name} has another kind or size than its header or the other rows; {REMEDY}.")
     return begin + first, begin + last
 
 
@@ -100,6 +102,8 @@ def _header(path: Path) -> tuple[dict[str, Any], int, int]:
             header = json.loads(file.read(size))
         if not isinstance(header, dict):
             raise ValueError("no names")
+    except FileNotFoundError:
+        raise missing(path) from None
     except (struct.error, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a shard of features ({error}); prepare the corpus again.") from None
+        raise ValueError(f"{path} is not a shard of features ({error}); {REMEDY}.") from None
     return header, 8 + size, path.stat().st_size

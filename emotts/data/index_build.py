@@ -172,7 +172,11 @@ class _Build:
                 if not lines:
                     break
                 digest.update(b"".join(lines))
-                found = [parse_origin(path, number, line) for number, line in enumerate(lines, start=first)]
+                found = [
+                    parse_origin(path, number, line) for number, line in enumerate(lines, start=first) if line.strip()
+                ]
+                if not found:
+                    continue
                 ids.add(np.array([number_of(name) for name, _ in found], np.uint64))
                 corpora.add([self._number("corpus", source.corpus) for _, source in found])
                 weights.add([source.avd_weight for _, source in found])

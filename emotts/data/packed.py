@@ -6,6 +6,8 @@ A clip is named `<file>.parquet/<row>`. pyarrow (pip install 'emotts[parquet]') 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,13 +27,16 @@ def packed_entries(path: Path) -> list[dict[str, Any]]:
     """Return what stands in each row beside the audio; an object or text in the column `json` is spread out.
 
     Raises:
-        ValueError: the file is not parquet, or has no column of audio.
+        ValueError: the file is not parquet or is damaged, or has no column of audio.
+        OSError: the disk does not give it.
         MachineFault: pyarrow is missing.
     """
     file = _parquet(path)
     audio = _audio_column(path, file)
     columns = [name for name in file.schema_arrow.names if name != audio]
-    return [_spread(row) for row in file.read(columns=columns).to_pylist()]
+    with _reading(path):
+        rows = file.read(columns=columns).to_pylist()
+    return [_spread(row) for row in rows]
 
 
 def packed_audio(root: Path, name: str) -> bytes | None:
@@ -62,7 +67,9 @@ def packed_audio(root: Path, name: str) -> bytes | None:
 def _group(path: str, group: int) -> list[Any]:
     """Read the audio of one group of rows; clips come in their order, so the last group is kept."""
     file = _parquet(Path(path))
-    return list(file.read_row_group(group, columns=[_audio_column(Path(path), file)]).column(0).to_pylist())
+    column = _audio_column(Path(path), file)
+    with _reading(Path(path)):
+        return list(file.read_row_group(group, columns=[column]).column(0).to_pylist())
 
 
 def _parquet(path: Path) -> Any:
@@ -72,10 +79,19 @@ def _parquet(path: Path) -> Any:
         raise MachineFault(
             f"{path.name} is parquet, which needs pyarrow; install it with pip install 'emotts[parquet]'"
         ) from error
-    try:
+    with _reading(path):
         return ParquetFile(path)
-    except ValueError as error:  # pyarrow's own are ValueErrors
-        raise ValueError(f"{path.name} cannot be read as parquet ({error})") from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the file where what is read from it is damaged; what the disk says of itself stays as it is."""
+    try:
+        yield
+    except (ValueError, NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # pyarrow's own have no number
+            raise
+        raise ValueError(f"{path.name} cannot be read as parquet ({error}); copy it again") from error
 
 
 def _audio_column(path: Path, file: Any) -> str:

@@ -26,7 +26,7 @@ from emotts.data.corpora.rows import CorpusFacts, Listing, Problem, SourceRow
 from emotts.data.faults import MachineFault, fault_at, is_of_machine
 from emotts.data.manifest import SPLITS, ManifestRow, parse_row, write_atomically, write_manifest
 from emotts.data.prepare_audio import speaker_gain_db
-from emotts.data.prepare_clip import MelJudge, Prepared, Settings, SpeechListener, prepare_clip
+from emotts.data.prepare_clip import VOTES_FORMAT, MelJudge, Prepared, Settings, SpeechListener, prepare_clip
 from emotts.data.prepare_listing import OTHERS, write_lines
 from emotts.data.prepare_needs import missing_readers
 
@@ -215,6 +215,8 @@ def _fingerprint(job: Job, shard: Shard) -> str:
         content.append(job.aligner)
     if job.judge_weights is not None:
         content.append(job.judge_weights)
+    if any(row.votes is not None for row in shard.rows):
+        content.append({"votes": VOTES_FORMAT})
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

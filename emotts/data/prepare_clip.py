@@ -31,6 +31,7 @@ from emotts.text.symbols import SIL
 RATING_STD = 0.3  # of the mean of a few raters; a guess as sure as this weighs half as much as their rating
 SHORTEST_S = 0.3
 AUTO = "auto"
+VOTES_FORMAT = 2  # of what is made of votes; a preparation that began with another number is refused
 
 
 @dataclass(frozen=True)

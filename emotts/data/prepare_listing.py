@@ -15,7 +15,9 @@ from emotts.data.corpora.rows import Listing, SourceRow, parse_source
 from emotts.data.manifest import write_atomically
 from emotts.emotion.labels import LABELS
 
-OTHERS = "was made from other clips or settings; choose another output folder, or delete this one."
+OTHERS = (
+    "was made from other clips or settings, or by an older version; choose another output folder, or delete this one."
+)
 
 
 def relabelled(rows: Iterable[SourceRow], labels: Mapping[str, str | None]) -> list[SourceRow]:

@@ -73,17 +73,21 @@ def currency_name(code: str, count: Decimal, language: str) -> str:
 
 def with_unit(number: str, count: Decimal, unit: str, language: str) -> str:
     """Return a number, as it will be read, with the name of a unit of CLDR such as ``percent``; alone if it has none there."""
+    return _unit_pattern(float(count), unit, language).replace("\n", number)
+
+
+@lru_cache(maxsize=1024)
+def _unit_pattern(count: float, unit: str, language: str) -> str:
+    """Return what CLDR writes of a count and its unit, with a line's end for the number: Babel takes long to find it."""
     from babel.units import UnknownUnitError, format_unit
 
     locale = locale_of(language)
     try:
-        written = format_unit(float(count), unit, "long", locale=locale) if locale else ""
+        written = format_unit(count, unit, "long", locale=locale) if locale else ""
     except UnknownUnitError:
         written = ""
     pattern, n_found = re.subn(r"\d(?:[\d.,\s\u00a0\u202f]*\d)?", "\n", written)
-    if n_found != 1 or _NOT_TRANSLATED.search(pattern):
-        return number
-    return pattern.replace("\n", number)
+    return "\n" if n_found != 1 or _NOT_TRANSLATED.search(pattern) else pattern
 
 
 def date_in_words(day: date, language: str) -> str:

@@ -23,10 +23,11 @@ from emotts.text.cldr import (
     plural_of,
     with_unit,
 )
-from emotts.text.figure_words import AGAINST, CODES, HOURS, MINUS, MONEY, PERCENT, PLUS, TIMES, WITH_CENTS
+from emotts.text.figure_words import CODES, MINUS, MONEY, PERCENT, PLUS, WITH_CENTS
 from emotts.text.languages import primary
 from emotts.text.numerals import german_year, read_number
 from emotts.text.ordinals import read_ordinals, read_signed_ordinals
+from emotts.text.time_of_day import read_times
 
 PAUSE = r"(?<!\d)[,.:]|[,.:](?!\d)|[!?;—…]"  # a mark that is no part of a figure
 
@@ -37,16 +38,32 @@ _JOINT = re.compile(r"(?<=\d)(?<!\d{4})[\u00a0\u2007\u2009\u202f’٬](?=\d{3}(?
 _DATE = re.compile(r"(?<![\d.,/-])(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?![\d/-])")
 _ISO_DATE = re.compile(r"(?<![\d.,/-])(\d{4})([./-])(\d{1,2})\2(\d{1,2})(?![\d/-])")
 _PHONE = re.compile(r"(?<![\w.,])0\d{1,4}(?:-\d{2,4}){2,3}(?![\w-])")
-_SCORE = re.compile(r"(?<![\d:.,])(\d{1,3}):(\d{1,3})(?![\d:])")
+_VIETNAMESE_PHONE = re.compile(r"(?<![\w.,])0\d{2,3}([ .])\d{3,4}\1\d{3,4}(?![\w,])")
 _CHINESE_YEAR = re.compile(r"(?<!\d)\d{4}(?=年)")
-_SIGNS = "|".join(re.escape(sign) for sign in sorted(CODES, key=len, reverse=True) if sign != CODES[sign])
+_SIGNS = "|".join(
+    re.escape(sign) + (r"(?![^\W\d_])" if sign[-1].isalpha() else "")
+    for sign in sorted(CODES, key=len, reverse=True)
+    if sign != CODES[sign]
+)
 _CODES = "|".join(code for code in CODES if code == CODES[code])
-_GERMAN_DAY = re.compile(r"\b((?:am|vom|zum|bis|seit|ab|de[rnm])\s(?:[0-2]?\d|3[01])\.)(0?[1-9]|1[0-2])\.(?!\d)(\s*$)?")
-_GERMAN_TIME = re.compile(r"(?<![\d.,])(\d{1,2})\.([0-5]\d)(?=\sUhr\b)")
-_FRENCH_TIME = re.compile(r"(?<![\d.,:])(\d{1,2}) ?h ?([0-5]\d)?(?!\w)")
-_TWO = re.compile(r"(?<![\d.,])2(?=[个個位次天只張张本杯块塊家])")
-# No sign but a hyphen stands behind a word; scripts without spaces have none behind what dates and ranges count.
-_BEFORE_SIGN = r"(?<![^\W\u0e01-\u0e4e\u3040-\u30ff\u3400-\u9fff])(?<![.,:)\]年月日号號时時分点點章页頁期岁歳])"
+_GERMAN_DAY = re.compile(
+    r"\b((?:am|vom|zum|bis|seit|ab|de[rnm])\s(?:[0-2]?\d|3[01])\.)(0?[1-9]|1[0-2])\.(?!\d)(\s*$)?", re.IGNORECASE
+)
+_TWO = re.compile(r"(?<![\d.,第初A-Za-z])(?<!第 )2(?=[个個位次天只張张本杯块塊家])(?!次[方元函曲])")
+# No sign but a hyphen stands behind a word, behind what is counted or measured, and so in ranges.
+_BEFORE_SIGN = (
+    r"(?<![^\W\u0e01-\u0e4e\u3040-\u30ff\u3400-\u9fff])(?<![.,:)\]%°€$£¥₹₽₺₩฿₫₴₪年月日号號時时分点點章页頁期岁歳])"
+)
+# In scripts without spaces a hyphen joins a name and its number (歼-20): a minus is told by what is measured, or by "is".
+_UNSPACED_LETTER = re.compile(r"[\u0e01-\u0e4e\u3040-\u30ff\u3400-\u9fff]")
+_COUNTED = re.compile(
+    r"[\d两]\s?[千百]?(?:[万亿億度元円圆圓块塊米个個人名倍次天周歳岁]|公里|美元|欧元|ドル|ユーロ|キロ|メートル|องศา|บาท|คน|ปี)$"
+)
+_IS = re.compile(r"(?:[是為于於至到约約はがをも]|(?<!华)为|คือ|เป็น|เท่ากับ)$")
+_MEASURE = re.compile(
+    r"\s?(?:[万亿億度元円圆圓块塊米%°]|美元|欧元|歐元|日元|公里|公尺|厘米|个?百分点|ドル|ユーロ|ポンド|ポイント|パーセント|メートル|"
+    r"องศา|บาท|ดอลลาร์|ยูโร|เปอร์เซ็นต์|เมตร)"
+)
 _DEGREES = {"C": "temperature-celsius", "F": "temperature-fahrenheit"}
 
 
@@ -76,8 +93,10 @@ def read_figures(text: str, language: str) -> str:
         text = _GERMAN_DAY.sub(_german_day, text)
     text = _ISO_DATE.sub(lambda m: _date_of(m[0], (int(m[1]), int(m[3]), int(m[4])), language), text)
     text = _PHONE.sub(lambda m: ", ".join(" ".join(group) for group in m[0].split("-")), text)
+    if primary(language) == "vi":
+        text = _VIETNAMESE_PHONE.sub(lambda m: ", ".join(" ".join(group) for group in m[0].split(m[1])), text)
     text = read_ordinals(text, language)
-    text = _read_times(text, language)
+    text = read_times(text, language)
     if primary(language) == "de":
         text = _german_year().sub(lambda m: german_year(m[0]), text)
     comma = decimal_mark(language) == ","
@@ -123,29 +142,6 @@ def _german_year() -> re.Pattern[str]:
     return re.compile(rf"(?:{before})1[1-9]\d\d(?![\d:'€$%]|[.,]\d| [€$%°])", re.IGNORECASE)
 
 
-def _read_times(text: str, language: str) -> str:
-    name = primary(language)
-    if name == "de":
-        text = _GERMAN_TIME.sub(r"\1:\2", text)
-    if name == "fr":
-        text = _FRENCH_TIME.sub(lambda m: f"{m[1]}:{m[2] or '00'}", text)
-    if name in TIMES:
-        text = _time(TIMES[name][2]).sub(lambda m: _time_of_day(m, name), text)
-    return _SCORE.sub(rf"\1 {AGAINST[name]} \2", text) if name in AGAINST else text
-
-
-@lru_cache(maxsize=16)
-def _time(behind: str) -> re.Pattern[str]:
-    end = rf"(?:\s?(?:{behind})(?!\w))?" if behind else ""
-    return re.compile(rf"(?<![\d.,:])([01]?\d|2[0-4]):([0-5]\d)(?![\d:]){end}")
-
-
-def _time_of_day(match: Match[str], name: str) -> str:
-    hour, minute = int(match[1]), int(match[2])
-    said = (TIMES[name][0] if minute else TIMES[name][1]).format(h=HOURS.get(name, {}).get(hour, hour), m=minute)
-    return said if name in _UNSPACED else f" {said} "
-
-
 @lru_cache(maxsize=2)
 def _lists(comma: bool) -> re.Pattern[str]:
     return re.compile(r"(?<![\d.,])\d{1,40}(?:,\d{1,40}){2,100}" + (r"(?![\d.])" if comma else r"(?!\d)"))
@@ -164,7 +160,7 @@ def _quantity(comma: bool) -> re.Pattern[str]:
     return re.compile(
         rf"(?P<sign>{_BEFORE_SIGN}[-+])?(?:(?P<before>{_SIGNS}|%|\b(?:{_CODES}))\s?(?P<inner>-)?)?(?<![\d.,:])"
         rf"(?P<whole>{grouped}|\d{{1,4000}})(?:(?P<mark>[.,])(?P<fraction>\d{{1,4000}}))?(?![.,:]?\d)"
-        rf"(?:\s?(?:(?P<after>{_SIGNS}|%|(?:{_CODES})\b)|°\s?(?P<degrees>[CF])\b))?"
+        rf"(?:\s?(?:(?P<after>{_SIGNS}|%|(?:{_CODES})\b)|°\s?(?P<degrees>[CF])(?![A-Za-zÀ-ž])))?"
     )
 
 
@@ -186,10 +182,24 @@ def _read_quantity(match: Match[str], language: str) -> str:
         words = said
     words = words.replace(" ", "") if name in _UNSPACED else words
     sign = "-" if match["inner"] else match["sign"]
-    if sign:
+    hyphen = _hyphen(match) if sign == "-" and not match["inner"] else None
+    if hyphen is not None:
+        words = hyphen + words
+    elif sign:
         before = (MINUS if sign == "-" else PLUS).get(name, "")
         words = before + words if name in _UNSPACED else f"{before} {words}"
     return words if words == match[0] or name in _UNSPACED else f" {words} ".replace("\u00a0", " ")
+
+
+def _hyphen(match: Match[str]) -> str | None:
+    """Return what to write of a hyphen between a letter of a script without spaces and a number; None if it is a minus."""
+    before = match.string[max(0, match.start() - 10) : match.start()]
+    if not _UNSPACED_LETTER.match(before[-1:]):
+        return None
+    if _COUNTED.search(before):
+        return "-"  # a range
+    has_measure = match["before"] or match["after"] or match["degrees"] or _MEASURE.match(match.string, match.end())
+    return None if has_measure or _IS.search(before) else ""
 
 
 def _count(whole: str, fraction: str) -> Decimal:

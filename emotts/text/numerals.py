@@ -66,12 +66,11 @@ def mandarin_numeral(digits: str) -> str:
 
 
 def vietnamese_words(digits: str) -> str:
-    """Return a whole number in Vietnamese words: ``2024`` is hai nghìn không trăm hai mươi bốn; leading zeros are said."""
-    rest = digits.lstrip("0")
-    if len(digits) > 12:
+    """Return a whole number in Vietnamese words: ``2024`` is hai nghìn không trăm hai mươi bốn; by digit with leading zeros."""
+    if digits[0] == "0" or len(digits) > 12:
         return " ".join(_VIETNAMESE[int(digit)] for digit in digits)
-    words = ["không"] * (len(digits) - len(rest))
-    groups = [int(rest[max(0, end - 3) : end]) for end in range(len(rest), 0, -3)]
+    words: list[str] = []
+    groups = [int(digits[max(0, end - 3) : end]) for end in range(len(digits), 0, -3)]
     for place in reversed(range(len(groups))):
         if groups[place]:
             words += _vietnamese_hundreds(groups[place], place + 1 < len(groups)) + _THOUSANDS[place]

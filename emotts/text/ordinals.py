@@ -30,6 +30,12 @@ _GERMAN_N = re.compile(
     r"wegen|trotz)\s+der)\s+$",
     re.IGNORECASE,
 )
+# A German date that opens a sentence, as Am 24.12. does: it is none alone.
+_OPENING_DATE = re.compile(
+    r"(?:^|[.!?…:;]\s{1,3}|\n\s{0,3})[\"'„“»(]?(?:Am|Vom|Zum|Bis|Seit|Ab|In der Nacht (?:zum|vom)|Bis zum|Seit dem)\s"
+    r"(?:[0-2]?\d|3[01])\.(?:0?[1-9]|1[0-2])"
+    r"(?:\.\s(?:bis|und|oder|auf)\s(?:(?:zum|am|den)\s)?(?:[0-2]?\d|3[01])\.(?:0?[1-9]|1[0-2]))?$"
+)
 _SIGNS = {  # behind a figure: masculine or only form, then feminine
     "es": (r"\.?º|\.?er\b|\.o\b", r"\.?ª|\.a\b"),
     "fr": (r"er\b|[eè]mes?\b|es?\b|nds?\b|ième\b", r"[eè]?res?\b|ndes?\b"),
@@ -43,12 +49,14 @@ _CONTEXT = 60  # characters looked at on either side
 
 
 def is_ordinal(text: str, point: int, language: str) -> bool:
-    """Say whether the point at a place of a text makes the figure before it an ordinal, and ends nothing."""
+    """Say whether the point at a place of a text makes the figure before it an ordinal or a date, and ends nothing."""
     name = primary(language)
     following = _FOLLOWING.match(text, point, point + _CONTEXT)
+    before = text[max(0, point - _CONTEXT) : point]
+    if name == "de" and _OPENING_DATE.search(before):
+        return True
     if name not in _POINTED or following is None:
         return False
-    before = text[max(0, point - _CONTEXT) : point]
     figure = re.search(r"(?<![\w.,])\d{1,3}$", before)
     if figure is None:
         return False

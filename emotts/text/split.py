@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from re import Match
 
+from emotts.text.languages import primary
 from emotts.text.ordinals import is_open, is_ordinal
 
 MAX_CHARS = 240  # about 15 s of speech
@@ -136,13 +137,17 @@ def _is_end(text: str, match: Match[str], following: str, language: str) -> bool
         found = _LAST_WORD.search(text, 0, match.start())
         word = found[0].lower() if found else ""
         is_initial = len(word) == 1 and word.isalpha() and word != "i" and text[match.start() - 1].isupper()
-        if word in _NEVER_LAST or is_initial or (word in _BEFORE_NUMBER and following.isdigit()):
+        if word in _NEVER_LAST or is_initial or (following.isdigit() and _asks_for_number(word, language)):
             return False
         if word in ("u.s", "u.k") and following.isupper():
             return False
         if word.isdigit() and (match.start() == len(word) or text[match.start() - len(word) - 1] == "\n"):
             return False  # the number of a list's item
     return True
+
+
+def _asks_for_number(word: str, language: str) -> bool:
+    return word in _BEFORE_NUMBER or (word == "godz" and primary(language) == "pl")
 
 
 def _is_line_end(text: str, match: Match[str], following: str) -> bool:

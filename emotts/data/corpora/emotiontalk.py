@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from emotts.data.corpora.ratings import label_heard, scale, soft_votes
+from emotts.data.corpora.ratings import Votes, scale
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import ranked_split
@@ -57,7 +57,7 @@ class EmotionTalk:
                 continue
             entries[name] = entry
         splits = ranked_split(_speaker(entry) for entry in entries.values())
-        rows = []
+        votes, rows = Votes(folder, EMOTIONS), []
         for clip in clips:
             name = clip.match["name"]
             if name not in entries:
@@ -78,8 +78,8 @@ class EmotionTalk:
                     split=splits[_speaker(entry)],
                     text=MARKUP.sub("", str(entry.get("content") or "")).strip() or None,
                     raw_label=raw,
-                    label=label_heard(EMOTIONS[raw], _votes(entry), EMOTIONS),
-                    votes=soft_votes(_votes(entry), EMOTIONS),
+                    label=EMOTIONS[raw],
+                    votes=votes.shares(clip.path, _votes(entry)),
                     valence=_valence(folder, labels[name]),
                 )
             )

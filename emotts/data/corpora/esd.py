@@ -24,7 +24,7 @@ PATTERN = (
     r"(?:(?P<split>train|evaluation|test)/)?(?P<id>(?P=spk)_(?P<n>\d{6}))\.wav$"
 )
 TRANSCRIPT = r"(?P<spk>00\d\d)/(?P=spk)\.txt$"
-LINE = re.compile(r"(00\d\d_\d{6})\s+(\S.*)$")  # of some speakers there is a space in place of a tab
+LINE = re.compile(r"(00\d\d_\d{6})(\s.*)$")  # of some speakers there are spaces in place of tabs
 WORDS = (*EMOTIONS, "中立", "生气", "快乐", "伤心", "惊喜")  # the third column; for some speakers it is in Chinese
 ENCODINGS = ("utf-8-sig", "gb18030", "utf-16")  # transcripts are not in one
 FOLDS = (  # EmoBox, test speakers
@@ -141,8 +141,9 @@ def _transcripts(folder: CorpusFolder) -> dict[str, str]:
         wrong, n_before = WrongLines(folder, clip.path, "id, text and label with tabs between"), len(texts)
         for number, line in enumerate(folder.text(clip.path, ENCODINGS).split("\n"), start=1):
             match = LINE.match(line.strip())
-            if match is not None and match[1].startswith(f"{speaker}_"):
-                texts.setdefault(match[1], _without_label(match[2]))
+            text = _without_label(match[2]) if match is not None else ""
+            if match is not None and text and match[1].startswith(f"{speaker}_"):
+                texts.setdefault(match[1], text)
             elif line.strip():
                 wrong.add(number, f"must have {wrong.expected}; got {line[:60]!r}.", line)
         wrong.check(len(texts) - n_before)
@@ -150,7 +151,12 @@ def _transcripts(folder: CorpusFolder) -> dict[str, str]:
 
 
 def _without_label(rest: str) -> str:
-    """Return the text of a line without its id; the label is not read."""
-    text, tab, _ = rest.partition("\t")
-    before, _, last = rest.rpartition(" ")
-    return before.strip() if not tab and before and last in WORDS else text.strip()
+    """Return the text of what follows the id, "" if there is none; the label is not read.
+
+    Where there is a tab, columns end at tabs, and a last word such as "Happy" is of the text.
+    """
+    first, *others = (cell.strip() for cell in rest.split("\t"))
+    if others:
+        return first or others[0]
+    text, _, last = first.rpartition(" ")
+    return text.strip() if last in WORDS else first

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from emotts.data.corpora.ratings import check_polarity, label_heard, scale, soft_votes
+from emotts.data.corpora.ratings import Votes, check_polarity, scale
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import check_fold, fold_split
@@ -72,7 +72,7 @@ class IEMOCAP:
         folder = CorpusFolder(root, self.facts)
         clips = folder.clips(PATTERN)
         labels, texts = _labels(folder), _texts(folder)
-        rows = []
+        votes, rows = Votes(folder, VOTES), []
         for clip in clips:
             name, label = clip.match["name"], labels.get(clip.match["name"])
             if label is None:
@@ -90,8 +90,8 @@ class IEMOCAP:
                     text=texts.get(name),
                     gender=clip.match["spk"].lower(),
                     raw_label=label.code,
-                    label=label_heard(CODES.get(label.code), label.votes, VOTES),
-                    votes=soft_votes(label.votes, VOTES),
+                    label=CODES.get(label.code),
+                    votes=votes.shares(clip.path, label.votes),
                     arousal=scale(label.arousal, 1, 5),
                     valence=scale(label.valence, 1, 5),
                     dominance=scale(label.dominance, 1, 5),

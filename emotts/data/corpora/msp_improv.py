@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from emotts.data.corpora.ratings import check_polarity, label_heard, scale, soft_votes, wrong_polarity
+from emotts.data.corpora.ratings import Votes, check_polarity, scale, soft_votes, wrong_polarity
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import check_fold, fold_split
@@ -82,7 +82,7 @@ class MSPImprov:
                     text=folder.first_line(transcripts[name]) if name in transcripts else None,
                     gender=clip.match["spk"][0].lower(),
                     raw_label=rating.code,
-                    label=label_heard(CODES.get(rating.code), rating.votes, CODES),
+                    label=CODES.get(rating.code),
                     votes=soft_votes(rating.votes, CODES),
                     arousal=scale(rating.arousal, 1, 5),
                     valence=scale(rating.valence, 1, 5),
@@ -111,6 +111,7 @@ def _ratings(folder: CorpusFolder) -> dict[str, _Rating]:
     path = folder.table(TABLE, "Evaluation.txt")
     found: dict[str, _Rating] = {}
     current: _Rating | None = None
+    words = Votes(folder, CODES)
     is_first = True  # of the lines about a turn
     for number, line in enumerate(folder.text(path, ("utf-8-sig", "cp1252")).split("\n"), start=1):
         match = LINE.match(line)
@@ -123,7 +124,8 @@ def _ratings(folder: CorpusFolder) -> dict[str, _Rating]:
                 f"{path}, line {number}", "is no label line: expected name.avi; code; A:, V:, D:, N: in this order."
             )
         elif current is not None and (rater := RATER.match(line)):
-            current.votes[rater[1] if rater[1] in CODES else "O"] += 1.0
+            for letter in words.known(f"{path}, line {number}", (rater[1],)):
+                current.votes[letter] += 1.0
         elif current is not None and line.strip():
             folder.problem(f"{path}, line {number}", "is no rating: expected rater; emotion; and A:, V:, D:.")
         is_first = not line.strip()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from emotts.data.corpora.ratings import check_polarity, label_heard, scale, soft_votes
+from emotts.data.corpora.ratings import Votes, check_polarity, scale
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 
@@ -59,7 +59,7 @@ class MSPPodcast:
         table = folder.table(CONSENSUS, "Labels/labels_consensus.csv")
         votes = _votes(folder)
         transcripts = {clip.match["name"]: clip.path for clip in folder.matching(PATTERN.replace(".wav", ".txt"))}
-        rows, listed = [], set()
+        words, rows, listed = Votes(folder, VOTES), [], set()
         for line, cells in folder.records(table, COLUMNS):
             name = cells["FileName"].removesuffix(".wav")
             listed.add(name)
@@ -74,7 +74,6 @@ class MSPPodcast:
             if bad := [column for column in RATINGS if not _is_rating(cells[column])]:
                 folder.problem(f"{table}, line {line}", f"has {bad[0]} {cells[bad[0]][:20]!r}; expected 1 to 7.")
                 continue
-            label, counts = CODES.get(cells["EmoClass"]), votes.get(name, {})
             rows.append(
                 SourceRow(
                     id=name,
@@ -87,8 +86,8 @@ class MSPPodcast:
                     text=folder.first_line(transcripts[name]) if name in transcripts else None,
                     gender=GENDERS.get(cells["Gender"]),
                     raw_label=cells["EmoClass"] or None,
-                    label=label_heard(label, counts, VOTES),
-                    votes=soft_votes(counts, VOTES),
+                    label=CODES.get(cells["EmoClass"]),
+                    votes=words.shares(clips[name].path, votes.get(name, {})),
                     arousal=scale(cells["EmoAct"], 1, 7),
                     valence=scale(cells["EmoVal"], 1, 7),
                     dominance=scale(cells["EmoDom"], 1, 7),

@@ -6,8 +6,9 @@ Soft labels keep every vote and are smoothed as in EMO-SUPERB (Wu et al., 2024, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import SourceRow
 
 SMOOTHING = 0.02  # of the number of votes, added to each label that could be chosen
@@ -40,37 +41,50 @@ def soft_votes(counts: Mapping[str, float], table: Mapping[str, str | None]) -> 
 
     Returns:
         Shares over the labels of the table; votes without a counterpart keep theirs, which is missing to one. None if there are
-        no votes, or those without a counterpart are as many as those of the strongest label: the clip has no label of ours.
+        no votes, or as many agree on one word without a counterpart as on the strongest label: the votes name no label of ours.
+        Words that are not in the table are not counted; `Votes` reports them.
     """
-    votes, others = _by_label(counts, table)
-    total = sum(votes.values()) + others
-    if total <= 0.0 or _is_beyond(votes, others):
+    votes: dict[str, float] = {label: 0.0 for label in table.values() if label is not None}
+    others: dict[str, float] = {}
+    for raw, count in counts.items():
+        if (label := table.get(raw)) is not None:
+            votes[label] += count
+        elif raw in table:
+            others[raw] = count
+    strongest, beyond = max(votes.values(), default=0.0), max(others.values(), default=0.0)
+    if beyond >= strongest:
         return None
+    total = sum(votes.values()) + sum(others.values())
     floor = SMOOTHING * total
     whole = total + floor * len(votes)
     return {label: round((count + floor) / whole, 6) for label, count in votes.items()}
 
 
-def label_heard(label: str | None, counts: Mapping[str, float], table: Mapping[str, str | None]) -> str | None:
-    """Return the label of a clip, or None where its votes say that no label of ours is right; see `soft_votes`."""
-    return None if _is_beyond(*_by_label(counts, table)) else label
+class Votes:
+    """The words that the raters of a corpus chose: those that its table does not know are problems and are not counted."""
 
+    def __init__(self, folder: CorpusFolder, table: Mapping[str, str | None]) -> None:
+        self._folder, self._table = folder, table
+        self._named: set[str] = set()
 
-def _by_label(counts: Mapping[str, float], table: Mapping[str, str | None]) -> tuple[dict[str, float], float]:
-    """Return the votes of each label of ours, and how many have no counterpart."""
-    votes: dict[str, float] = {label: 0.0 for label in table.values() if label is not None}
-    others = 0.0
-    for raw, count in counts.items():
-        label = table.get(raw)
-        if label is None:
-            others += count
-        else:
-            votes[label] += count
-    return votes, others
+    def known(self, place: str, words: Iterable[str]) -> list[str]:
+        """Return the words that the table knows, each as often as it comes; another one is named where it is first met."""
+        found = []
+        for word in words:
+            if word in self._table:
+                found.append(word)
+            elif word not in self._named:
+                self._named.add(word)
+                self._folder.problem(
+                    place,
+                    f"has a vote for {word[:40]!r}, a word that is not counted, here and in other places; "
+                    f"expected one of {', '.join(self._table)}.",
+                )
+        return found
 
-
-def _is_beyond(votes: Mapping[str, float], others: float) -> bool:
-    return others > 0.0 and others >= max(votes.values(), default=0.0)
+    def shares(self, place: str, counts: Mapping[str, float]) -> dict[str, float] | None:
+        """Return `soft_votes` of a clip or line of a table."""
+        return soft_votes({word: counts[word] for word in self.known(place, counts)}, self._table)
 
 
 def plurality(counts: Mapping[str, float]) -> str | None:

@@ -81,10 +81,10 @@ class SourceRow:
 
 @dataclass(frozen=True)
 class Problem:
-    """A clip or file that was not taken.
+    """A clip, file, line or vote that was not taken.
 
     Attributes:
-        place: Its id or its path below the corpus folder.
+        place: Its id or its path below the corpus folder, and the line.
         reason: What is wrong, and the remedy if there is one.
     """
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from emotts.data.corpora.ratings import label_heard, soft_votes
+from emotts.data.corpora.ratings import Votes, soft_votes
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import check_fold
@@ -20,6 +20,7 @@ from emotts.data.corpora.splits import check_fold
 VOTES: dict[str, str | None] = {
     "Neutral": "neutral", "Angry": "angry", "Happy": "happy", "Sad": "sad", "Frustrated": None,
 }  # fmt: skip
+DROPPED = ("None", "Other")  # what a rater ticks who hears no emotion of the five
 CLEAR = 0.71  # share of the votes that makes a label
 PATTERN = (
     r"(?P<name>(?P<room>[sz]\d{3})_(?P<mic>[a-z]+)_actor(?P<actor>\d{3})_(?P<sess>script|impro)[^/]*)\.(?:flac|wav)$"
@@ -84,7 +85,7 @@ class THAISER:
                     split=_split(room, self.fold),
                     gender=genders.get(clip.match["actor"]),
                     raw_label=raw,
-                    label=label_heard(VOTES.get(raw) if raw else None, counts, VOTES),
+                    label=VOTES.get(raw) if raw else None,
                     votes=soft_votes(counts, VOTES),
                 )
             )
@@ -108,7 +109,7 @@ def _ratings(folder: CorpusFolder) -> dict[str, dict[str, float]]:
     values = folder.json(path)
     if not isinstance(values, dict):
         raise ValueError(f"{path} must be an object of clips; got {type(values).__name__}.")
-    found = {}
+    votes, found = Votes(folder, VOTES), {}
     for name, entries in values.items():
         raters = _raters(entries)
         if raters is None:
@@ -116,7 +117,7 @@ def _ratings(folder: CorpusFolder) -> dict[str, dict[str, float]]:
             continue
         counts: dict[str, float] = defaultdict(float)
         for ticked in raters:
-            known = [emotion for emotion in ticked if emotion in VOTES]
+            known = votes.known(f"{path}, {name}", (emotion for emotion in ticked if emotion not in DROPPED))
             for emotion in known:
                 counts[emotion] += 1.0 / len(known)
         found[re.sub(r"\.(wav|flac)$", "", name)] = dict(counts)  # not strip(), which eats letters of the name
