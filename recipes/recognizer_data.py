@@ -131,8 +131,9 @@ def by_voice(
     }
     if empty := [f"{name} ({WANTED[name]})" for name, mask in chosen.items() if not mask.any()]:
         raise ValueError(
-            f"{_named(folders)} has no rows for {', '.join(empty)}. The voices of its split train are {_some(everybody)}: give "
-            "some of them as voices= and others as held_out=, or for recordings is_simulated=false: then the split itself counts."
+            f"{_named(folders)} has no rows for {', '.join(empty)}. The voices of its split train are {_some(everybody)}: name "
+            "some of them by voices= and others by held_out=; or of recordings leave voices and held_out out, or give "
+            "is_simulated=false: then the split itself counts."
         )
     return {name: np.flatnonzero(mask) for name, mask in chosen.items()}
 

@@ -177,6 +177,18 @@ def test_voices_of_recordings_may_be_named_and_what_then_lacks_is_said(corpora: 
     }, "without a text all rows of train are of both halves"  # fmt: skip
 
 
+def test_a_simulated_corpus_of_other_voices_is_told_what_to_name(tmp_path: Path) -> None:
+    from recognizer_data import parts_of
+
+    folder = write_corpus(tmp_path, n=24)
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train_recognizer", overrides=[f"corpus={folder}"])
+        with pytest.raises(
+            ValueError, match=r"name some of them by voices= and others by held_out=.*is_simulated=false"
+        ):
+            parts_of(config)
+
+
 def test_a_part_without_rows_is_named_with_what_would_give_them(corpora: Callable[[str], str], tmp_path: Path) -> None:
     from recognizer_data import by_split
 
