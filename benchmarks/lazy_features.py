@@ -16,14 +16,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})  # before NumPy
 
 import numpy as np  # noqa: E402
-from tables import ROOT, Row, git_commit, markdown  # noqa: E402
+from tables import ROOT, Row, keep  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 TIMES = 4  # clips of the miniature are joined to clips of 3 seconds
@@ -46,15 +46,7 @@ def main() -> int:
         found = {way: in_child(way, corpus) for way in WAYS}
     if any(found["held"]["hashes"][k] != found["lazy"]["hashes"][k] for k in found["held"]["hashes"]):
         sys.exit("the two ways gave different batches.")
-    rows = table(found)
-    command = " ".join(["python", *sys.argv])
-    run = {"command": command, "date": time.strftime("%Y-%m-%d"), "commit": git_commit(), "measured": found}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "lazy_features.json").write_text(
-        json.dumps({"rows": [asdict(r) for r in rows], "run": run}, indent=1) + "\n"
-    )
-    (RESULTS / "lazy_features.md").write_text(markdown(rows), encoding="utf-8")
-    print(markdown(rows))
+    keep(RESULTS / "lazy_features", table(found), found)
     return 0
 
 

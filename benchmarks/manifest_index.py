@@ -16,14 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})  # before NumPy
 
 import numpy as np  # noqa: E402
-from tables import ROOT, Row, git_commit, markdown  # noqa: E402
+from tables import ROOT, Row, keep  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 TIMES = 4  # clips of the miniature are joined to clips of 3 seconds
@@ -44,14 +43,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         folder = multiply(Path(place), arguments.rows)
         found = {way: in_child(way, folder) for way in WAYS}
-    rows = table(found)
-    run = {"command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "commit": git_commit()}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "manifest_index.json").write_text(
-        json.dumps({"rows": [asdict(r) for r in rows], "run": run | {"measured": found}}, indent=1) + "\n"
-    )
-    (RESULTS / "manifest_index.md").write_text(markdown(rows), encoding="utf-8")
-    print(markdown(rows))
+    keep(RESULTS / "manifest_index", table(found), found)
     return 0
 
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import torch
 import yaml
-from facts import check_student, commit
-from facts_bundle import data_of, name_of, part_of
+from facts import check_student
+from facts_bundle import part_of, said_of
 from hydra.utils import get_class
-from licences import bundled_licence
 from omegaconf import DictConfig
 from start import refuse_foreign
 
@@ -138,13 +137,7 @@ def main(config: DictConfig) -> None:
     recorded = {card["name"]: card for card in parts["acoustic"].get("voices", [])}
     teachers = described(config.voice_classes)
     languages = list(acoustic.text_encoder.languages or ("en-us",))
-    metadata = {
-        "name": config.name or name_of("emotts", parts.values(), languages, config.output),
-        "licence": bundled_licence(config.licence, trained),
-        "data": config.data or data_of(parts.values()),
-        "languages": languages,
-        "commit": commit(),
-        "training": trained,
+    metadata = said_of("emotts", config, parts, trained, languages) | {
         "level_db": levels,
         "intensity_curves": read_curves(config.intensity_curves),
         "default_voice": default_voice,

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from facts import commit
-from facts_bundle import data_of, languages_in, name_of, part_of
-from licences import bundled_licence
+from facts_bundle import languages_in, part_of, said_of
 from omegaconf import DictConfig
 
 from emotts.checkpoint import load_checkpoint, save_checkpoint
@@ -26,15 +24,8 @@ def main(config: DictConfig) -> None:
         trained[name] = part_of(name, parts[name], folder)
         modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
     languages = languages_in(parts.values())
-    metadata = {
-        "acoustic": fingerprint(load_checkpoint(config.acoustic_folder)[0]["acoustic"]),
-        "name": config.name or name_of("emotts-converter", parts.values(), languages, config.output),
-        "licence": bundled_licence(config.licence, trained),
-        "data": config.data or data_of(parts.values()),
-        "languages": languages,
-        "commit": commit(),
-        "training": trained,
-    }
+    acoustic = fingerprint(load_checkpoint(config.acoustic_folder)[0]["acoustic"])
+    metadata = {"acoustic": acoustic} | said_of("emotts-converter", config, parts, trained, languages)
     save_checkpoint(config.output, modules, metadata, dtype=torch.float16)
     print(config.output)
 

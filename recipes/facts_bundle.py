@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from facts import commit
+from licences import bundled_licence
+from omegaconf import DictConfig
+
 from emotts.checkpoint.described import METRICS, corpora_in, corpora_text, last_rows
 
 MOST_CHARS = 80
@@ -63,3 +67,27 @@ def name_of(kind: str, parts: Iterable[Mapping[str, Any]], languages: Iterable[s
     if not corpora:
         return Path(output).name
     return "-".join([kind, *corpora, *dict.fromkeys(one.partition("-")[0] for one in languages)])[:MOST_CHARS]
+
+
+def said_of(
+    kind: str,
+    config: DictConfig,
+    parts: Mapping[str, Mapping[str, Any]],
+    trained: Mapping[str, Any],
+    languages: list[str],
+) -> dict[str, Any]:
+    """Return what every bundle says of itself, as its options `name`, `data` and `licence` or as its parts have it.
+
+    Args:
+        kind: with which a name begins that is not given.
+        parts: metadata of the exports, by module.
+        trained: facts of the trainings.
+    """
+    return {
+        "name": config.name or name_of(kind, parts.values(), languages, config.output),
+        "licence": bundled_licence(config.licence, trained),
+        "data": config.data or data_of(parts.values()),
+        "languages": languages,
+        "commit": commit(),
+        "training": trained,
+    }

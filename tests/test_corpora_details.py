@@ -3,7 +3,7 @@
 import errno
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from emotts.data.corpora.folder import OwnFolder
 from emotts.data.corpora.mead import MEAD, SPEAKERS
 from emotts.data.corpora.meld import MELD
 from emotts.data.corpora.msp_podcast import MSPPodcast
+from emotts.data.corpora.rows import Listing
 from emotts.data.corpora.tables import table_lines
 from emotts.data.corpora.tess import TESS
 from emotts.data.faults import MachineFault
@@ -132,6 +133,14 @@ def test_pitch_decides_where_sources_disagree_on_a_speaker_of_esd(tmp_path: Path
     assert {row.speaker: row.gender for row in rows} == {"0012": "f", "0019": "m"}
 
 
+def transcribed(root: Path, lines: Sequence[str], n_clips: int) -> Listing:
+    """List neutral clips of a speaker of ESD with these lines as the transcript."""
+    for n in range(1, n_clips + 1):
+        put(root / f"0015/Neutral/0015_{n:06d}.wav")
+    put(root / "0015/0015.txt", "\n".join(lines))
+    return ESD().read(root)
+
+
 def test_a_space_in_place_of_a_tab_keeps_the_text(tmp_path: Path) -> None:
     texts = (
         "0015_000001 The nine the eggs.\tNeutral",
@@ -140,10 +149,7 @@ def test_a_space_in_place_of_a_tab_keeps_the_text(tmp_path: Path) -> None:
         "0015_000004\tNot sad at all",
         "0015_00005 bad",
     )
-    for n in range(1, 5):
-        put(tmp_path / f"0015/Neutral/0015_{n:06d}.wav")
-    put(tmp_path / "0015/0015.txt", "\n".join(texts))
-    listing = ESD().read(tmp_path)
+    listing = transcribed(tmp_path, texts, 4)
     assert [row.text for row in listing.rows] == ["The nine the eggs.", "I keep.", "Be happy.", "Not sad at all"]
     assert sum("0015.txt, line 5 must have id, text and label" in str(problem) for problem in listing.problems) == 1
 
@@ -158,10 +164,7 @@ def test_a_label_word_is_of_the_text_where_tabs_end_the_columns(tmp_path: Path) 
         "0015_000006\tNot Sad \t Neutral\t",
         "0015_000007   You sound Happy   Neutral",
     )
-    for n in range(1, 8):
-        put(tmp_path / f"0015/Neutral/0015_{n:06d}.wav")
-    put(tmp_path / "0015/0015.txt", "\n".join(lines))
-    listing = ESD().read(tmp_path)
+    listing = transcribed(tmp_path, lines, 7)
     texts = ["I am Happy", "We are Sad", "They look Angry", None, None, "Not Sad", "You sound Happy"]
     assert [row.text for row in listing.rows] == texts
     named = [str(problem) for problem in listing.problems if "0015.txt" in str(problem)]
