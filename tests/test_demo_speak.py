@@ -225,7 +225,7 @@ def test_a_wish_to_stop_ends_the_work_after_the_piece_at_hand(engine: Engine) ->
     assert len(told) == 1 and begin() is not stop
     started = time.monotonic()
     engine.speak("Hi there.", {"seed": 1})  # nothing holds the engine any more
-    assert time.monotonic() - started < 5.0
+    assert time.monotonic() - started < 30.0
 
 
 def test_a_result_whose_sound_is_gone_is_told(engine: Engine) -> None:

@@ -190,10 +190,10 @@ def test_hours_of_silence_are_refused_before_they_are_decoded(tmp_path: Path) ->
         for _ in range(4 * 60):
             file.write(np.zeros(60 * 8_000, np.int16))
     assert path.stat().st_size < LIMITS.max_upload_bytes
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="at most 120 s; it lasts 14400 s"):
         guard.check_recording(path, LIMITS)
-    assert time.perf_counter() - start < 0.5  # decoding it takes seconds
+    assert time.process_time() - start < 0.5  # decoding it takes seconds
 
 
 def test_a_header_that_tells_too_little_is_not_believed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -20,6 +21,7 @@ from emotts.provenance import read_provenance
 from emotts.server.app import create_app
 from emotts.server.encoding import FORMATS
 from emotts.server.limits import Limits
+from emotts.speech import Chunk
 
 SHORT = "I can't believe you came."
 LONG = "I waited at the station. Nobody came to see me. Then the rain began, and I walked home."
@@ -85,12 +87,21 @@ def test_long_texts_come_piece_by_piece_and_are_whole(client: openai.OpenAI, tts
     assert headers["x-synthetic"] == "true" and headers["x-emotts-seed"] == "5" and headers["x-emotts-voice"] == "leo"
 
 
-def test_the_first_piece_comes_long_before_the_last(address: str) -> None:
-    body = {"input": LONG * 2, "response_format": "pcm", "seed": 1}
-    start = time.perf_counter()
+def test_a_piece_is_sent_before_the_next_is_spoken(tts: EmoTTS, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No clock is asked: after each piece the model waits until the client says that it has heard it."""
+    speak, heard, came = tts.speak, threading.Semaphore(0), []
+
+    def waiting(text: str, request: Any) -> Iterator[Chunk]:
+        for chunk in speak(text, request):
+            yield chunk
+            came.append(heard.acquire(timeout=30))
+
+    monkeypatch.setattr(tts, "speak", waiting)
+    body = {"input": LONG, "response_format": "pcm", "seed": 1}
     with httpx.stream("POST", f"{address}/v1/audio/speech", json=body, timeout=60) as reply:
-        times = [time.perf_counter() - start for piece in reply.iter_raw() if piece]
-    assert times[0] < 0.5 * times[-1]
+        for _ in reply.iter_raw():
+            heard.release()
+    assert len(came) > 2 and all(came[:-1])  # the last piece goes with the end of the file, after the model is done
 
 
 def test_a_wav_stream_says_that_its_length_is_not_known_and_a_short_file_knows_it(client: openai.OpenAI) -> None:
@@ -293,17 +304,17 @@ def test_the_server_answers_while_it_computes(address: str) -> None:
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
-    slowest = 0.0
+    times = []
     with httpx.Client() as probe:
         for _ in range(20):
             start = time.perf_counter()
             assert probe.get(f"{address}/healthz").json() == {"status": "alive"}
-            slowest = max(slowest, time.perf_counter() - start)
+            times.append(time.perf_counter() - start)
             time.sleep(0.1)
     stop.set()
     for thread in threads:
         thread.join()
-    assert slowest < 1.0
+    assert float(np.median(times)) < 0.5  # milliseconds; as long as a text takes, where speaking held the loop
 
 
 def test_metrics_are_text_of_prometheus(address: str) -> None:

@@ -34,6 +34,7 @@ from emotts.server.worker import Worker
 SPEECH, CONVERT, HEAR = "/v1/audio/speech", "/v1/audio/convert", "/v1/audio/hear"
 LONG = "One is here. Two is there. Three is gone. Four is left. Five is done. Six is all we have for now. " * 3
 LIMITS = Limits(max_upload_bytes=400_000, max_recording_s=2.0, max_waiting=2, timeout_s=5.0)
+STALL_S = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,14 @@ def app(tts: EmoTTS) -> FastAPI:
 
 @pytest.fixture(scope="module")
 def address(tts: EmoTTS) -> Iterator[str]:
-    with running(create_app(tts, LIMITS, stall_s=0.5)) as address:
+    with running(create_app(tts, LIMITS)) as address:
+        yield address
+
+
+@pytest.fixture
+def impatient(tts: EmoTTS) -> Iterator[str]:
+    """A server that gives a body up after a short pause."""
+    with running(create_app(tts, LIMITS, stall_s=STALL_S)) as address:
         yield address
 
 
@@ -266,15 +274,15 @@ def answer(connection: socket.socket) -> bytes:
     return data
 
 
-def test_slow_bodies_are_given_up_and_others_do_not_notice(address: str) -> None:
+def test_slow_bodies_are_given_up_and_others_do_not_notice(impatient: str) -> None:
     head = post_head(HEAR, "multipart/form-data; boundary=x", 9_999) + b"--x\r\n"
-    connections = [connect(address) for _ in range(50)]
+    connections = [connect(impatient) for _ in range(50)]
     for connection in connections:
         connection.sendall(head)
     start = time.perf_counter()
-    assert httpx.get(f"{address}/healthz").status_code == 200
-    assert ask(address).status_code == 200  # uploads that do not come take nobody's place
-    assert time.perf_counter() - start < 1.0
+    assert httpx.get(f"{impatient}/healthz").status_code == 200
+    assert ask(impatient).status_code == 200  # uploads that do not come take nobody's place
+    assert time.perf_counter() - start < STALL_S
     answers = [answer(connection) for connection in connections]
     assert (
         sum(b" 408 " in each for each in answers) == LIMITS.max_waiting
@@ -282,7 +290,7 @@ def test_slow_bodies_are_given_up_and_others_do_not_notice(address: str) -> None
     )
     for connection in connections:
         connection.close()
-    assert upload(address, wav()).status_code == 200
+    assert upload(impatient, wav()).status_code == 200
 
 
 def test_connections_that_say_nothing_are_closed(tts: EmoTTS, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +302,7 @@ def test_connections_that_say_nothing_are_closed(tts: EmoTTS, monkeypatch: pytes
         second.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal")
         start = time.perf_counter()
         assert answer(silent) == b"" and answer(half) == b"" and b"alive" in answer(second)
-        assert time.perf_counter() - start < 3.0
+        assert time.perf_counter() - start < 8.0  # HEAD_S is 10 where it is not asked
 
 
 MALFORMED = {
@@ -329,9 +337,9 @@ def test_hours_of_silence_in_a_small_file_cost_nothing(tts: EmoTTS) -> None:
         for _ in range(4 * 60):
             sound.write(np.zeros(60 * 8_000, np.int16))
     with running(create_app(tts, Limits())) as address:
-        start = time.perf_counter()
+        start = time.process_time()
         assert "lasts 14400 s" in error(upload(address, file.getvalue(), "a.flac"), 400)["message"]
-        assert time.perf_counter() - start < 1.0
+        assert time.process_time() - start < 1.0  # decoding it takes seconds
 
 
 def test_forms_without_a_file_or_with_nothing_to_do_are_refused(address: str) -> None:
@@ -415,7 +423,7 @@ def stage(tts: EmoTTS, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(tts, monkeypatch, app)
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came about"
@@ -450,7 +458,7 @@ def test_what_takes_too_long_is_504(tts: EmoTTS, monkeypatch: pytest.MonkeyPatch
         stage.begin()
         start = time.perf_counter()
         assert error(ask(address, **body), 504)["code"] == "timeout"
-        assert time.perf_counter() - start < 2.0
+        assert time.perf_counter() - start < 10.0  # the stage would hold it for 20
         until(lambda: stage.worker.n_jobs == 0)
         stage.begin(50)
         until(lambda: stage.n_closed == 1)
@@ -503,7 +511,7 @@ def test_a_client_that_does_not_read_is_given_up(tts: EmoTTS, monkeypatch: pytes
             connection.sendall(post_head(SPEECH, "application/json", len(body)) + body.encode())
             worker = app.state.service.worker
             until(lambda: worker.n_jobs == 1)
-            until(lambda: worker.n_jobs == 0, 10.0)
+            until(lambda: worker.n_jobs == 0)
             data = answer(connection)
     assert data.startswith(b"HTTP/1.1 200") and len(data) < 15_000_000  # what the server still held is dropped
 
@@ -580,7 +588,7 @@ def test_short_texts_do_not_wait_for_long_ones(app: FastAPI, stage: Stage) -> No
         until(lambda: stage.worker.n_jobs == 2)
         for _ in range(4):
             stage.let.release()
-        quick.join(timeout=5)
+        quick.join(timeout=15)
         assert not quick.is_alive() and slow.is_alive()
         for _ in range(40):
             stage.let.release()
