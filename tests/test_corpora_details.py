@@ -1,15 +1,18 @@
 """Details of published layouts that loaders once misread: long recordings, quotes, unknown speakers, parquet, no valid part."""
 
+import csv
 import errno
 import io
+import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from miniatures import MINIATURES, put, tone
+from miniatures import MINIATURES, msp_podcast, put, tone
 
 from emotts.data.corpora.emns import EMNS
 from emotts.data.corpora.emonet import EmoNetVoice
@@ -308,3 +311,80 @@ def test_audio_in_folders_named_parquet_is_still_audio(tmp_path: Path) -> None:
     soundfile.write(file, np.zeros(1_000), 16_000, format="WAV")
     put(tmp_path / "a.parquet/000001.wav", file.getvalue())
     assert packed_audio(tmp_path, "a.parquet/000001.wav") is None
+
+
+def _rows(root: Path, name: str) -> list[dict[str, str]]:
+    """Return the rows of a table of MSP-Podcast, without the second line of a clip whose class is none."""
+    with (root / f"Labels/labels_{name}.csv").open() as table:
+        return [row for row in csv.DictReader(table) if row.get("EmoClass") != "Q"]
+
+
+def _as_json(root: Path) -> None:
+    """Turn the tables of MSP-Podcast into the JSON of the same release."""
+    rows = {row.pop("FileName"): row for row in _rows(root, "consensus")}
+    first = next(iter(rows))
+    put(root / "Labels/labels_consensus.json", json.dumps({**rows, first: [rows[first]]}))  # some releases have lists
+    raters: dict = {}
+    for row in _rows(root, "detailed"):
+        worker, vote = row["EmoDetail"].split(";")[:2]
+        raters.setdefault(row["FileName"], {})[worker] = {"EmoClass_Major": vote.strip(), "EmoClass_Second": "Sad"}
+    listed = {"Workers": [{"Name": name, **rating} for name, rating in raters[first].items()]}
+    put(root / "Labels/labels_detailed.json", json.dumps({**raters, first: listed}))
+
+
+def _as_text(root: Path) -> None:
+    """Turn them into labels.txt with splits and speakers in files of their own."""
+    lines, splits, speakers = [], [], []
+    for row in _rows(root, "consensus"):
+        name = row["FileName"]
+        lines.append(f"{name}; {row['EmoClass']}; A:{row['EmoAct']}; V:{row['EmoVal']}; D:{row['EmoDom']};")
+        lines += [rating["EmoDetail"] for rating in _rows(root, "detailed") if rating["FileName"] == name] + [""]
+        splits.append(f"{row['Split_Set']}; {name}")
+        speakers.append(f"{name}; {row['SpkrID']}")
+    put(root / "Labels/labels.txt", "\n".join(lines))
+    put(root / "Partitions.txt", "\n".join(splits))
+    put(root / "Speaker_ids.txt", "\n".join(speakers))
+
+
+@pytest.mark.parametrize("form", [_as_json, _as_text])
+def test_all_label_files_of_msp_podcast_say_the_same(tmp_path: Path, form: Callable[[Path], None]) -> None:
+    msp_podcast(tmp_path)
+    tables = MSPPodcast().read(tmp_path)
+    form(tmp_path)
+    for name in ("consensus", "detailed"):
+        (tmp_path / f"Labels/labels_{name}.csv").unlink()
+    found = MSPPodcast().read(tmp_path)
+    assert len(tables.rows) > 90 and tables.rows[0].votes and tables.rows[0].gender
+    keep = {} if form is _as_json else {"gender": None}  # labels.txt does not tell it
+    assert found.rows == [replace(row, **keep) for row in tables.rows]
+    assert len(found.problems) == len(tables.problems) - 1  # the line that is left out
+
+
+def test_broken_label_files_of_msp_podcast_are_named_by_place(tmp_path: Path) -> None:
+    msp_podcast(tmp_path)
+    _as_json(tmp_path)
+    _as_text(tmp_path)
+    for name in ("consensus", "detailed"):
+        (tmp_path / f"Labels/labels_{name}.csv").unlink()
+    good = json.loads((tmp_path / "Labels/labels_consensus.json").read_text())
+    del good["MSP-PODCAST_0007_0008.wav"]["EmoVal"]
+    put(tmp_path / "Labels/labels_consensus.json", json.dumps(good))
+    raters = json.loads((tmp_path / "Labels/labels_detailed.json").read_text())
+    raters["MSP-PODCAST_0008_0008.wav"] = {"WORKER0001": "Angry"}
+    put(tmp_path / "Labels/labels_detailed.json", json.dumps(raters))
+    told = [f"{problem.place} {problem.reason}" for problem in MSPPodcast().read(tmp_path).problems]
+    assert "Labels/labels_consensus.json, MSP-PODCAST_0007_0008.wav lacks EmoVal." in told
+    assert "Labels/labels_detailed.json, MSP-PODCAST_0008_0008.wav has a rating without EmoClass_Major." in told
+    for name in ("consensus", "detailed"):
+        (tmp_path / f"Labels/labels_{name}.json").unlink()
+    lines = (tmp_path / "Labels/labels.txt").read_text().split("\n")
+    lines[0] = lines[0].replace("A:", "B:")
+    put(tmp_path / "Labels/labels.txt", "\n".join([*lines, "no rating"]))
+    places = {problem.place for problem in MSPPodcast().read(tmp_path).problems}
+    assert {"Labels/labels.txt, line 1", f"Labels/labels.txt, line {len(lines) + 1}"} <= places
+    (tmp_path / "Partitions.txt").unlink()
+    with pytest.raises(FileNotFoundError, match="Partitions.txt, which tells the splits that Labels/labels.txt lacks"):
+        MSPPodcast().read(tmp_path)
+    put(tmp_path / "Labels/labels_consensus.json", "[]")
+    with pytest.raises(ValueError, match="must hold an object with a key for each clip"):
+        MSPPodcast().read(tmp_path)

@@ -5,13 +5,11 @@ Names of files and folders changed between releases; both spellings are read. Sp
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from emotts.data.corpora.msp_podcast_labels import consensus, primary_votes
 from emotts.data.corpora.ratings import Votes, check_polarity, scale
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
@@ -25,21 +23,19 @@ VOTES: dict[str, str | None] = {
     "Contempt": "contempt", "Neutral": "neutral", "Other": None,
 }  # fmt: skip
 PATTERN = r"(?P<name>MSP-PODCAST_(?P<pod>\d{4})_\d{4}(?:_\d{4})?)\.wav$"
-CONSENSUS = r"labels_con[sc]ensus\.csv$"
-COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
 SPLITS = {
     "train": "train", "development": "valid", "validation": "valid",
     "test": "test", "test1": "test", "test2": "test", "test3": "test",
 }  # fmt: skip
-DETAIL = re.compile(r"[^;]+;\s*([A-Za-z]+)")  # "WORKER01; Neutral; Concerned,; A:4; V:4; D:4;"
 RATINGS = ("EmoAct", "EmoVal", "EmoDom")
 GENDERS = {"Female": "f", "Male": "m"}
 
 
 @dataclass(frozen=True)
 class MSPPodcast:
-    """Loader of MSP-Podcast, releases with labels_consensus.csv; votes are read where labels_detailed.csv lies beside it.
+    """Loader of MSP-Podcast: labels_consensus.csv, or else .json, or else labels.txt with Partitions.txt and Speaker_ids.txt.
 
+    Votes are read where labels_detailed.csv, .json or labels.txt lies beside them.
     Unknown speakers of a podcast in one split are one voice, so that they share a gain and no voice is in two splits.
     """
 
@@ -56,23 +52,22 @@ class MSPPodcast:
         """List the turns; errors are those of `Corpus.read`."""
         folder = CorpusFolder(root, self.facts)
         clips = {clip.match["name"]: clip for clip in folder.clips(PATTERN)}
-        table = folder.table(CONSENSUS, "Labels/labels_consensus.csv")
-        votes = _votes(folder)
+        votes = primary_votes(folder)
         transcripts = {clip.match["name"]: clip.path for clip in folder.matching(PATTERN.replace(".wav", ".txt"))}
         words, rows, listed = Votes(folder, VOTES), [], set()
-        for line, cells in folder.records(table, COLUMNS):
+        for place, cells in consensus(folder):
             name = cells["FileName"].removesuffix(".wav")
             listed.add(name)
             if name not in clips:
-                folder.problem(f"{name}.wav", f"is missing ({table}, line {line}).")
+                folder.problem(f"{name}.wav", f"is missing ({place}).")
                 continue
             split = SPLITS.get(cells["Split_Set"].lower().replace(" ", ""))
             if split is None or cells["EmoClass"] not in (*CODES, ""):
                 what = f"Split_Set {cells['Split_Set']!r}" if split is None else f"EmoClass {cells['EmoClass']!r}"
-                folder.problem(f"{table}, line {line}", f"has an unknown {what}.")
+                folder.problem(place, f"has an unknown {what}.")
                 continue
             if bad := [column for column in RATINGS if not _is_rating(cells[column])]:
-                folder.problem(f"{table}, line {line}", f"has {bad[0]} {cells[bad[0]][:20]!r}; expected 1 to 7.")
+                folder.problem(place, f"has {bad[0]} {cells[bad[0]][:20]!r}; expected 1 to 7.")
                 continue
             rows.append(
                 SourceRow(
@@ -94,7 +89,7 @@ class MSPPodcast:
                 )
             )
         for name in sorted(set(clips) - listed):
-            folder.problem(clips[name].path, f"has no line in {table}.")
+            folder.problem(clips[name].path, "has no line in the labels.")
         check_polarity(self.facts.title, rows)
         return Listing(rows, folder.problems)
 
@@ -106,27 +101,3 @@ def _speaker(name: str, podcast: str, split: str) -> str:
 def _is_rating(cell: str) -> bool:
     """Whether a cell is a number or says that there is none, as those of Test3."""
     return cell.lower() in ("", "nan") or scale(cell, 1, 7) is not None
-
-
-def _votes(folder: CorpusFolder) -> dict[str, dict[str, float]]:
-    """Return the raters' primary classes by clip; secondary ones are not counted."""
-    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for clip in folder.matching(r"labels_detailed\.csv$")[:1]:
-        for name, vote in _primary(folder, clip.path):
-            found[name.removesuffix(".wav")]["Other" if vote.startswith("Other") else vote] += 1.0
-    return found
-
-
-def _primary(folder: CorpusFolder, path: str) -> Iterator[tuple[str, str]]:
-    """Give clip and primary class of each rating, in the form with a column per question or with all in EmoDetail."""
-    heading = folder.text(path).split("\n", 1)[0]
-    if "EmoDetail" in heading:
-        for line, cells in folder.records(path, ["FileName", "EmoDetail"]):
-            match = DETAIL.match(cells["EmoDetail"])
-            if match is None:
-                folder.problem(f"{path}, line {line}", f"is no rating: {cells['EmoDetail'][:60]!r}.")
-            else:
-                yield cells["FileName"], match[1]
-    else:
-        for _, cells in folder.records(path, ["FileName", "EmoClass_Major"]):
-            yield cells["FileName"], cells["EmoClass_Major"]
