@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from facts import check_student
-from facts_bundle import part_of, said_of
+from facts_bundle import part_of, read_part, said_of
 from hydra.utils import get_class
 from omegaconf import DictConfig
 from start import refuse_foreign
 
 from emotts.acoustic.model import AcousticModel
-from emotts.checkpoint import load_checkpoint, save_checkpoint
+from emotts.checkpoint import save_checkpoint
 from emotts.emotion.labels import LABELS
 from emotts.speaker import VoiceTable
 
@@ -115,10 +114,7 @@ def main(config: DictConfig) -> None:
     modules, trained, parts = {}, {}, {}
     folders = {"acoustic": config.acoustic_folder, "vocoder": config.vocoder_folder, "student": config.student_folder}
     for name, folder in ((name, Path(given)) for name, given in folders.items() if given is not None):
-        loaded, parts[name] = load_checkpoint(folder)
-        if name not in loaded:
-            raise ValueError(f"{name}_folder must hold the module {name}; {folder} holds {', '.join(sorted(loaded))}.")
-        modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
+        modules[name], parts[name] = read_part(name, folder)
         trained[name] = part_of(name, parts[name], folder)
         steps = parts[name].get("training", {})
         trained |= {step: facts for step, facts in steps.items() if step.startswith("finetune")}

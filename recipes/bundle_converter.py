@@ -6,8 +6,7 @@ Name, data and languages are what both parts record.
 from pathlib import Path
 
 import torch
-import yaml
-from facts_bundle import languages_in, part_of, said_of
+from facts_bundle import languages_in, part_of, read_part, said_of
 from omegaconf import DictConfig
 
 from emotts.checkpoint import load_checkpoint, save_checkpoint
@@ -20,9 +19,8 @@ def main(config: DictConfig) -> None:
         ("speech_encoder", Path(config.content_folder)),
         ("reference_voice", Path(config.speaker_folder)),
     ):
-        loaded, parts[name] = load_checkpoint(folder)
+        modules[name], parts[name] = read_part(name, folder)
         trained[name] = part_of(name, parts[name], folder)
-        modules[name] = (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name])
     languages = languages_in(parts.values())
     acoustic = fingerprint(load_checkpoint(config.acoustic_folder)[0]["acoustic"])
     metadata = {"acoustic": acoustic} | said_of("emotts-converter", config, parts, trained, languages)

@@ -7,13 +7,28 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from facts import commit
 from licences import bundled_licence
 from omegaconf import DictConfig
+from torch import nn
 
+from emotts.checkpoint import load_checkpoint
 from emotts.checkpoint.described import METRICS, corpora_in, corpora_text, last_rows
 
 MOST_CHARS = 80
+
+
+def read_part(name: str, folder: Path) -> tuple[tuple[dict[str, Any], nn.Module], dict[str, Any]]:
+    """Read what a bundle is made of: configuration and module of this name in a checkpoint, and what the checkpoint says of itself.
+
+    Raises:
+        FileNotFoundError: no checkpoint is there. ValueError: it does not hold such a module.
+    """
+    loaded, metadata = load_checkpoint(folder)
+    if name not in loaded:
+        raise ValueError(f"{name} must come from a folder that holds it; {folder} holds {', '.join(sorted(loaded))}.")
+    return (yaml.safe_load((folder / "config.yaml").read_text())[name], loaded[name]), metadata
 
 
 def part_of(name: str, metadata: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -64,15 +64,19 @@ def losses_of(model: Any, text_encoder: torch.nn.Module, batch: ContentBatch) ->
     begins = F.binary_cross_entropy_with_logits(heard.begins.float(), batch.begins, reduction="none")
     return {
         "content": (error * weight).sum() / weight.sum().clamp_min(1.0),
-        "phoneme": F.cross_entropy(heard.phonemes.float().transpose(1, 2), open_phoneme, ignore_index=UNKNOWN),
-        "stress": F.cross_entropy(heard.stresses.float().transpose(1, 2), open_stress, ignore_index=UNKNOWN),
+        "phoneme": mean_cross_entropy(heard.phonemes, open_phoneme),
+        "stress": mean_cross_entropy(heard.stresses, open_stress),
         "begins": (begins * said).sum() / said.sum().clamp_min(1.0),
-        "activity": F.cross_entropy(
-            heard.activity.float().transpose(1, 2), torch.where(mask, batch.activity, UNKNOWN), ignore_index=UNKNOWN
-        ),
+        "activity": mean_cross_entropy(heard.activity, torch.where(mask, batch.activity, UNKNOWN)),
         "wrong": ((heard.phonemes.argmax(-1) != phoneme) & said & (phoneme >= PAUSE_IDS)).float().sum()
         / (said & (phoneme >= PAUSE_IDS)).float().sum().clamp_min(1.0),
     }
+
+
+def mean_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the mean over what is known, 0 where nothing is; logits [B, T, C], target [B, T]."""
+    summed = F.cross_entropy(logits.float().transpose(1, 2), target, ignore_index=UNKNOWN, reduction="sum")
+    return summed / (target != UNKNOWN).sum().clamp_min(1)
 
 
 def counts_of(batch: ContentBatch) -> dict[str, Tensor]:
@@ -144,9 +148,14 @@ def main(config: DictConfig) -> None:
         )
         export(trainer, config)
 
+    def batch_of(number: int) -> ContentBatch:
+        # distorted as a whole: what is drawn depends on the longest utterance, which not every part of a batch has
+        batch = source.batch(plan.indices(number), np.random.default_rng((config.seed, number)))
+        return distorted(batch, augment, torch.Generator().manual_seed(trainer.seed_of(number)))
+
     trainer.fit(
-        lambda step: source.batch(plan.indices(step), np.random.default_rng((config.seed, step))),
-        changed,
+        batch_of,
+        losses,
         lambda losses: torch.stack([config.weights[name] * losses[name] for name in config.weights]).sum(),
         config.max_minutes,
         on_save,

@@ -168,6 +168,14 @@ def test_name_and_data_may_be_given_and_a_bundle_is_bundled_again(
     assert describe("first").metadata["default_voice"] == "a", "no heart in it"
     with pytest.raises(ValueError, match="default_voice must be one of the voices, a, b, c, d; got 'heart'"):
         run("bundle", (*parts[:2], "output=mine", "default_voice=heart"), monkeypatch)
+    with pytest.raises(
+        ValueError, match="vocoder must come from a folder that holds it; .*converter holds reference_v"
+    ):
+        run("bundle", (parts[0], f"vocoder_folder={saved}/converter", "output=mine"), monkeypatch)
+    with pytest.raises(
+        ValueError, match="speech_encoder must come from a folder that holds it; .*bundle holds acoustic"
+    ):
+        run("bundle_converter", (f"content_folder={saved}/bundle", *both[1:], "output=mine"), monkeypatch)
 
 
 @pytest.mark.parametrize(

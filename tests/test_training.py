@@ -171,6 +171,8 @@ def test_rows_in_parts_get_the_noise_of_the_whole():
             torch.randn((len(x), 7), generator=g),
             torch.rand(len(x), 2, generator=g),
             torch.randn(size=(2 * len(x), 3), generator=g),
+            torch.randint(1, 9, (len(x),), generator=g),
+            torch.randint(9, size=(len(x), 2), generator=g),
             torch.rand((), generator=g).expand(len(x)),
         ]
 

@@ -72,6 +72,8 @@ class NoiseOfTheWhole(TorchFunctionMode):
             given = args[0] if args and isinstance(args[0], Sequence) else args or kwargs.pop("size")
             shape, keep = self._enlarged(tuple(given))
             return function(shape, **kwargs)[keep]
+        if function is torch.randint:
+            return self._randint(*args, **kwargs)
         if function in (torch.rand_like, torch.randn_like):
             drawn = torch.rand if function is torch.rand_like else torch.randn
             shape, keep = self._enlarged(tuple(args[0].shape))
@@ -86,6 +88,13 @@ class NoiseOfTheWhole(TorchFunctionMode):
             return shape, ...
         each = shape[0] // self.n
         return (self.whole * each, *shape[1:]), slice(self.rows.start * each, self.rows.stop * each)
+
+    def _randint(self, *bounds: Any, **kwargs: Any) -> Tensor:
+        """Draw as torch.randint([low,] high, size, *, ...) does."""
+        size = bounds[-1] if isinstance(bounds[-1], Sequence) else kwargs.pop("size")
+        low, high = ([0] + [bound for bound in bounds if isinstance(bound, int)])[-2:]
+        shape, keep = self._enlarged(tuple(size))
+        return torch.randint(low, high, shape, **kwargs)[keep]
 
     def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0.0:
