@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from emotts.checkpoint import save_checkpoint
 from emotts.checkpoint.config import build
+
+# The same examples on every run, however busy the machine is; pytest --hypothesis-profile=explore looks for new ones.
+settings.register_profile(
+    "emotts", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("emotts")
 
 VOICES = [
     {

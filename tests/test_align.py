@@ -167,7 +167,7 @@ def test_a_long_text_is_read_sentence_by_sentence() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 5.0), st.floats(0.0, 1.0), st.text(max_size=8)), max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, drawn: list) -> None:
     intervals, end_s = list[Interval](), 0.0
     for length_s, gap_s, text in drawn:

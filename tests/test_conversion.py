@@ -101,7 +101,7 @@ def test_neighbouring_spans_of_a_kind_are_one() -> None:
     assert joined_spans(spans) == [Span(0.0, 2.0, "speech"), Span(2.0, 3.0, "other")]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(0, 9_000), st.lists(st.integers(1, 3_000), min_size=1, max_size=5), st.integers(1, 9), st.integers(0, 6),
     st.integers(0, 6),

@@ -144,7 +144,7 @@ def drawings(draw: st.DrawFn) -> dict[str, list[list[float]]]:
 
 
 @given(drawings())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_lines_do_not_disturb_each_other(drawing: dict[str, list[list[float]]]) -> None:
     if not any(drawing.values()):
         with pytest.raises(ValueError, match="trajectory must have at least one point; got none"):

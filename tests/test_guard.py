@@ -250,7 +250,7 @@ def test_a_long_message_is_cut() -> None:
 
 
 @given(st.text(st.characters(), max_size=300))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_passes_or_is_refused_by_a_sentence_that_can_be_sent(text: str) -> None:
     for check in (
         lambda: guard.check_text(text, LIMITS),
@@ -273,7 +273,7 @@ def test_any_text_passes_or_is_refused_by_a_sentence_that_can_be_sent(text: str)
         max_leaves=12,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_json_is_a_time_line_or_refused_by_a_sentence(value: Any) -> None:
     try:
         guard.check_timeline(value)

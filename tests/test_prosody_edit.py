@@ -37,7 +37,7 @@ def reading(seed: int = 0) -> Reading:
 
 
 @given(st.integers(0, 10_000), st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_sheet_gives_back_its_reading_through_json(seed: int, is_whole: bool) -> None:
     before = reading(seed)
     if not is_whole:
@@ -158,7 +158,7 @@ def test_emphasis_raises_lengthens_and_strengthens_the_stressed_syllable() -> No
 
 
 @given(st.integers(0, 10_000), st.lists(st.booleans(), min_size=N, max_size=N), st.floats(0.0, 2.0))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_emphasis_of_any_words_keeps_the_reading_sound(seed: int, flags: list[bool], strength: float) -> None:
     before = reading(seed)
     after = emphasise(before, TOKENS, flags, strength)

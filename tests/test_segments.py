@@ -62,7 +62,7 @@ def spoken_lines(draw: st.DrawFn) -> tuple[list[str], list[int]]:
     return tokens, durations
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(spoken_lines())
 def test_a_known_path_is_recovered_exactly(line: tuple[list[str], list[int]]) -> None:
     tokens, durations = line
@@ -73,7 +73,7 @@ def test_a_known_path_is_recovered_exactly(line: tuple[list[str], list[int]]) ->
     assert align_tokens(heard, tokens) == durations
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 60), st.integers(0, 10_000), st.sampled_from([0.1, 1.0, 5.0]))
 def test_whatever_is_heard_becomes_sounds_that_fill_the_frames(n: int, seed: int, scale: float) -> None:
     heard = random_heard(n, seed, scale)
@@ -90,7 +90,7 @@ def test_whatever_is_heard_becomes_sounds_that_fill_the_frames(n: int, seed: int
     assert sounds.confidence.min() >= 0.0 and sounds.confidence.max() <= 1.0 + 1e-6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from([*SOUNDS, " ", ",", ".", "<sil>"]), min_size=1, max_size=12), st.integers(0, 99))
 def test_given_tokens_keep_their_order_and_every_sound_its_frame(tokens: list[str], seed: int) -> None:
     n_sounds = sum(not is_pause(token) for token in tokens)

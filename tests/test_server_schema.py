@@ -53,9 +53,6 @@ def test_every_request_is_answered_as_described(interface: schemathesis.BaseSche
 
     @settings(
         max_examples=N_EXAMPLES[method, path],
-        deadline=None,
-        derandomize=True,
-        database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
     )

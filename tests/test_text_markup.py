@@ -300,7 +300,7 @@ def test_brackets_that_are_no_tag_are_read_with_spans_too(text):
 
 
 @pytest.mark.filterwarnings("ignore:skipped what cannot be read")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.sampled_from(["[sad]", "[v=.5]", "[/]", "*", "**", "a", "the", "3.5", " ", ". ", "[[ə]]", "$", "ǂ", "\n"])

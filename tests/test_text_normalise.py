@@ -214,7 +214,7 @@ def test_written_is_read(written, spoken):
     assert normalise(written) == spoken
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=80))
 def test_any_text_becomes_words_and_marks(text):
     spoken = normalise(text)
@@ -222,13 +222,13 @@ def test_any_text_becomes_words_and_marks(text):
     assert spoken == " ".join(spoken.split())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="0123456789.,:/-–$€%°kmgIVX '@#()+x\u0301½²", max_size=60))
 def test_any_figures_become_words(text):
     assert not any(character.isdigit() for character in normalise(text))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**30))
 def test_whole_numbers_are_read_back(number):
     """Compare with num2words, which the English of other countries would put ``and`` and commas into."""

@@ -242,7 +242,7 @@ PLANES = st.text(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(PLANES)
 def test_any_text_gives_tokens_of_the_alphabet_or_says_why_not(text):
     with warnings.catch_warnings():
@@ -254,7 +254,7 @@ def test_any_text_gives_tokens_of_the_alphabet_or_says_why_not(text):
             str(error).encode()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyzABCDEIOU' -éï", min_size=1, max_size=30))
 def test_any_word_can_be_said(text):
     if any(character.isalpha() for character in text):

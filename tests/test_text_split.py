@@ -14,7 +14,7 @@ def without_space(text):
     return re.sub(r"\s+", "", text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=400), st.integers(8, 60))
 def test_no_character_is_lost_or_repeated_in_any_text(text, max_chars):
     chunks = split_text(text, max_chars=max_chars)
@@ -22,7 +22,7 @@ def test_no_character_is_lost_or_repeated_in_any_text(text, max_chars):
     assert all(0 < len(chunk) <= max_chars and chunk == chunk.strip() for chunk in chunks)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(alphabet="abc AB.!?…,;:\n\"')(—-1", max_size=300), st.integers(8, 50), st.integers(8, 50))
 def test_no_character_is_lost_or_repeated_in_punctuation(text, max_chars, first):
     chunks = split_text(text, max_chars=max_chars, first_max_chars=first)
@@ -31,7 +31,7 @@ def test_no_character_is_lost_or_repeated_in_punctuation(text, max_chars, first)
     assert not chunks or len(chunks[0]) <= first
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(alphabet="ab AB.!?, \n", max_size=20), max_size=30))
 def test_pieces_cut_anywhere_lose_nothing(pieces):
     chunks = list(iter_sentences(iter(pieces), max_chars=40))

@@ -51,7 +51,7 @@ def utterances(draw: st.DrawFn) -> tuple[list[str], list[int], Reading]:
 
 
 @given(utterances(), st.floats(0.0, 1.0))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_total_is_exact_and_no_token_below_its_minimum(
     utterance: tuple[list[str], list[int], Reading], place: float
 ) -> None:
@@ -109,7 +109,7 @@ def test_a_total_that_is_no_number_is_refused(duration_s: object) -> None:
 
 
 @given(utterances(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_word_border_lies_within_half_a_frame(
     utterance: tuple[list[str], list[int], Reading], data: st.DataObject
 ) -> None:

@@ -198,7 +198,7 @@ def test_a_table_that_a_quote_breaks_is_refused_in_one_line(tmp_path: Path) -> N
 
 
 @given(st.text(max_size=200), st.sampled_from([".csv", ".srt", ".TextGrid"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, text: str, suffix: str
 ) -> None:
