@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import numpy as np
 import torch
 import torch.nn.functional as F
+from converter_training import fit, frames_hours, trainer_of
 from facts import facts_of_run, facts_of_trainer
 from held_out import load_train_and_valid
 from omegaconf import DictConfig, OmegaConf
@@ -21,13 +21,10 @@ from torch import Tensor
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
 from emotts.content.speech_encoder import SpeechEncoder
-from emotts.data.batch_plan import BatchPlan
 from emotts.data.content_batches import UNKNOWN, ContentBatch, ContentSource, Mixing
 from emotts.emotion.augment import MelAugment, cut_band
 from emotts.layers import lengths_to_mask
 from emotts.training import Trainer
-from emotts.training.parts import on_device
-from emotts.training.validation import validate
 
 CUT_SHARE = 0.2  # of the clips lose their upper band wholly
 PAUSE_WEIGHT = 0.2  # of the content loss where nothing is said
@@ -120,47 +117,16 @@ def main(config: DictConfig) -> None:
     torch.manual_seed(config.seed)
     model: SpeechEncoder = hydra.utils.instantiate(config.speech_encoder)
     set_statistics(model, text_encoder, source)
-    hours = round(int(source.lengths.sum(dtype=np.int64)) / 93.75 / 3600, 2)
-    print(json.dumps({"utterances": len(source), "hours": hours, "voices": len(source.voices)}), flush=True)
+    told = {"utterances": len(source), "hours": frames_hours(source), "voices": len(source.voices)}
+    print(json.dumps(told), flush=True)
 
-    trainer: Trainer[ContentBatch] = Trainer(
-        model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
-        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device, pieces=config.pieces,
-        shard=config.shard,
-    )  # fmt: skip
+    trainer = trainer_of(model, config)
     text_encoder.to(trainer.device)
-    plan = BatchPlan(source.lengths, config.max_frames, config.seed)
-    valid_plan = BatchPlan(valid.lengths, config.max_frames, config.seed)
-    augment = hydra.utils.instantiate(config.augment)
 
-    def losses(model: SpeechEncoder, batch: ContentBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        return losses_of(model, text_encoder, on_device(batch, trainer.device))
+    def losses(model: Any, batch: ContentBatch) -> dict[str, Tensor]:
+        return losses_of(model, text_encoder, batch)
 
-    def changed(model: SpeechEncoder, batch: ContentBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        return losses(model, distorted(batch, augment, generator), generator)
-
-    def on_save(trainer: Trainer[ContentBatch]) -> None:
-        validate(
-            trainer,
-            lambda step: valid.batch(valid_plan.indices(step), np.random.default_rng(step)),
-            losses,
-            ("changed_", changed),
-        )
-        export(trainer, config)
-
-    def batch_of(number: int) -> ContentBatch:
-        # distorted as a whole: what is drawn depends on the longest utterance, which not every part of a batch has
-        batch = source.batch(plan.indices(number), np.random.default_rng((config.seed, number)))
-        return distorted(batch, augment, torch.Generator().manual_seed(trainer.seed_of(number)))
-
-    trainer.fit(
-        batch_of,
-        losses,
-        lambda losses: torch.stack([config.weights[name] * losses[name] for name in config.weights]).sum(),
-        config.max_minutes,
-        on_save,
-        counts_of,
-    )
+    fit(trainer, config, (source, valid), losses, distorted, counts_of, export, ("changed_",))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import hydra
 import numpy as np
 import torch
 import torch.nn.functional as F
+from converter_training import fit, frames_hours, trainer_of
 from facts import facts_of_run, facts_of_trainer
 from held_out import load_train_and_valid
 from omegaconf import DictConfig, OmegaConf
@@ -21,7 +22,6 @@ from torch import Tensor
 
 from emotts.acoustic.model import AcousticModel
 from emotts.checkpoint import load_checkpoint, save_checkpoint
-from emotts.data.batch_plan import BatchPlan
 from emotts.data.dataset import Batch, Corpus, collate
 from emotts.data.joined import Joined
 from emotts.emotion.augment import MelAugment, cut_band
@@ -29,8 +29,6 @@ from emotts.emotion.space import EmotionInput
 from emotts.layers import lengths_to_mask
 from emotts.prosody import Prosody
 from emotts.training import Trainer
-from emotts.training.parts import on_device
-from emotts.training.validation import validate
 
 CUT_SHARE = 0.2  # of the references lose their upper band wholly; the utterances do not
 
@@ -187,38 +185,16 @@ def main(config: DictConfig) -> None:
         corpus.n_marks = acoustic.text_encoder.n_stresses
     torch.manual_seed(config.seed)
     model = hydra.utils.instantiate(config.reference_voice)
-    hours = round(int(source.lengths.sum(dtype=np.int64)) / 93.75 / 3600, 2)
-    print(json.dumps({"utterances": len(source.balanced), "hours": hours, "voices": len(source.all.names)}), flush=True)
+    told = {"utterances": len(source.balanced), "hours": frames_hours(source), "voices": len(source.all.names)}
+    print(json.dumps(told), flush=True)
 
-    trainer: Trainer[VoiceBatch] = Trainer(
-        model, config.output, hydra.utils.instantiate(config.schedule), config.seed, precision=config.precision,
-        log_every=config.log_every, save_minutes=config.save_minutes, device=config.device,
-    )  # fmt: skip
+    trainer = trainer_of(model, config)
     acoustic.to(trainer.device)
-    plan = BatchPlan(source.lengths, config.max_frames, config.seed)
-    valid_plan = BatchPlan(valid.lengths, config.max_frames, config.seed)
-    augment = hydra.utils.instantiate(config.augment)
 
-    def losses(model: Any, found: VoiceBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        return losses_of(model, acoustic, on_device(found, trainer.device))
+    def losses(model: Any, found: VoiceBatch) -> dict[str, Tensor]:
+        return losses_of(model, acoustic, found)
 
-    def on_save(trainer: Trainer[VoiceBatch]) -> None:
-        validate(trainer, lambda step: valid.batch(valid_plan.indices(step), np.random.default_rng(step)), losses)
-        export(trainer, config)
-
-    def batch_of(number: int) -> VoiceBatch:
-        # distorted as a whole: what is drawn depends on the longest utterance, which not every part of a batch has
-        found = source.batch(plan.indices(number), np.random.default_rng((config.seed, number)))
-        return distorted(found, augment, torch.Generator().manual_seed(trainer.seed_of(number)))
-
-    trainer.fit(
-        batch_of,
-        losses,
-        lambda losses: torch.stack([config.weights[name] * losses[name] for name in config.weights]).sum(),
-        config.max_minutes,
-        on_save,
-        counts_of,
-    )
+    fit(trainer, config, (source, valid), losses, distorted, counts_of, export)
 
 
 if __name__ == "__main__":

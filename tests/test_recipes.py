@@ -275,16 +275,19 @@ def test_eight_utterances_are_learnt_by_heart(workplace: Path) -> None:
     assert loss[-1] < 0.1 * loss[0]
 
 
-def test_the_acoustic_model_on_two_processes_equals_one(workplace: Path) -> None:
-    options = ["acoustic=tiny", "corpus=runs/smoke/corpus", "schedule.max_steps=4", "schedule.decay_steps=0", "max_frames=512",
-               "schedule.warmup_steps=1", "precision=fp32", "device=cpu", "pieces=2", "balance=0.5"]  # fmt: skip
-    run("train_acoustic", *options, "output=runs/one", cwd=workplace)
+@pytest.mark.parametrize("recipe", ["train_acoustic", "train_content", "train_speaker"])
+def test_two_processes_equal_one(workplace: Path, recipe: str) -> None:
+    options = ["smoke=true", "schedule.max_steps=4", "schedule.decay_steps=0", "max_frames=512", "schedule.warmup_steps=1",
+               "precision=fp32", "device=cpu", "pieces=2"]  # fmt: skip
+    if not (workplace / "runs/smoke/acoustic").exists():
+        run("train_acoustic", "smoke=true", cwd=workplace)
+    run(recipe, *options, f"output=runs/one-{recipe}", cwd=workplace)
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-    run("train_acoustic", *options, "output=runs/two", cwd=workplace, launcher=launcher)
-    one, two = (torch.load(workplace / f"runs/{name}/state.pt", weights_only=True) for name in ("one", "two"))
+    run(recipe, *options, f"output=runs/two-{recipe}", cwd=workplace, launcher=launcher)
+    one, two = (torch.load(workplace / f"runs/{name}-{recipe}/state.pt", weights_only=True) for name in ("one", "two"))
     worst = max(float((value - two["model"][name]).abs().max()) for name, value in one["model"].items())
     print(f"two processes against one: {worst:.1e}")
     assert worst < 1e-5 and one["step"] == two["step"] == 4

@@ -2,11 +2,10 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from emotts import strict_json
 from emotts.batch.rows import MAX_ROWS, BatchProblems, Checker, Row
 
 MAX_BYTES = 100_000_000
@@ -63,7 +62,7 @@ def _json_rows(text: str, checker: Checker) -> Iterator[Row | None]:
             break
         place = f"row {number} (line {line})"
         try:
-            columns = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+            columns = strict_json.loads(content)
         except (ValueError, RecursionError) as error:
             checker.complain(place, f"is not JSON ({error or type(error).__name__}).")
             columns = None
@@ -115,14 +114,3 @@ def _are_names(names: list[str], checker: Checker) -> bool:
     if "text" not in names:
         checker.complain("heading", f'expected a column "text"; got {", ".join(names)[:80]!r}.')
     return checker.columns(names, "heading") and not twice and "text" in names
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is no number")

@@ -1,10 +1,10 @@
 """Read a provenance back: JSON that nobody vouches for comes in, a `Provenance` or one sentence of refusal goes out."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from emotts import strict_json
 from emotts.provenance.record import (
     CONSENTS,
     FORMAT,
@@ -46,7 +46,7 @@ def read_object(text: str | bytes, name: str) -> dict[str, Any] | None:
     if len(data) > MAX_JSON_BYTES:
         raise refusal(name, f"has {len(data)} bytes; at most {MAX_JSON_BYTES} are read")
     try:
-        facts = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        facts = strict_json.loads(data)
     except (ValueError, RecursionError):
         raise refusal(name, "is not JSON") from None
     return facts if isinstance(facts, dict) and KEY in facts else None
@@ -152,14 +152,3 @@ def _source_of(get: Getter) -> Source:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is no number")
