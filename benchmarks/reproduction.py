@@ -5,9 +5,10 @@
 
 Both sides are measured now, by the same code on the same rows: recogniser and judge on voices and sentences that neither has
 learnt from, the vocoder on copies of held-out recordings, the acoustic model by its losses on held-out rows with the noise fixed,
-and whole models by `emotts evaluate --suite quick`, whose judges are the shipped ones for both. A figure is reproduced if it is
-no worse than the shipped one's by more than the tolerance that stands beside it: 5 % of its size, or of a figure of the
-evaluation, what its 95 % interval allows. Results: benchmarks/results/reproduction.*
+and whole models by `emotts evaluate --suite quick`, whose judges are the shipped ones for both. What a recogniser recorded of
+itself is compared too, each side on the corpus of its own run. A figure is reproduced if it is no worse than the shipped one's by
+more than the tolerance that stands beside it: 5 % of its size, or of a figure of the evaluation, what its 95 % interval allows.
+Results: benchmarks/results/reproduction.*
 """
 
 import argparse
@@ -108,6 +109,13 @@ def judge(folder: Path, corpus: Path, scratch: Path) -> dict[str, float]:
     cache = FeatureCache(corpus, scratch / "judge/features.npz", config.seed)
     heard = evaluate(FeaturesJudge.from_pretrained(folder), rows, cache, config)["beside/clean"]
     return {f"{name}, beside neutral clips": float(heard[name]) for name in HEARD}
+
+
+def recorded(shipped: Path, new: Path) -> list[Figure]:
+    """Return what both recognisers recorded of themselves when they were trained, each on the corpus of its own run."""
+    sides = [load_checkpoint(folder)[1]["figures"]["test_known"] for folder in (shipped, new)]
+    named = [{f"{name}, voice known": float(side[name]) for name in HEARD} for side in sides]
+    return figures_of("recogniser, as it recorded", *named)
 
 
 @torch.inference_mode()
@@ -214,6 +222,8 @@ def main(argv: list[str] | None = None) -> None:
             figures += evaluated(shipped, new, corpus, scratch)
         else:
             figures += figures_of(part, measure(shipped, corpus, scratch), measure(new, corpus, scratch))
+        if part == "recogniser" and new.is_dir():
+            figures += recorded(shipped, new)
         print(f"{part}: done", file=sys.stderr, flush=True)
     record = arguments.new / "experiments/simulated_cpu/record.json"
     steps = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else []

@@ -327,7 +327,10 @@ def _as_json(root: Path) -> None:
     raters: dict = {}
     for row in _rows(root, "detailed"):
         worker, vote = row["EmoDetail"].split(";")[:2]
-        raters.setdefault(row["FileName"], {})[worker] = {"EmoClass_Major": vote.strip(), "EmoClass_Second": "Sad"}
+        raters.setdefault(row["FileName"], {})[worker] = {
+            "EmoClass_Major": vote.strip(),
+            "EmoClass_Second": "Concerned",
+        }
     listed = {"Workers": [{"Name": name, **rating} for name, rating in raters[first].items()]}
     put(root / "Labels/labels_detailed.json", json.dumps({**raters, first: listed}))
 
@@ -388,3 +391,40 @@ def test_broken_label_files_of_msp_podcast_are_named_by_place(tmp_path: Path) ->
     put(tmp_path / "Labels/labels_consensus.json", "[]")
     with pytest.raises(ValueError, match="must hold an object with a key for each clip"):
         MSPPodcast().read(tmp_path)
+
+
+@pytest.mark.parametrize("form", [None, _as_json, _as_text])
+def test_secondary_votes_of_msp_podcast_count_what_they_are_told_to(
+    tmp_path: Path, form: Callable[[Path], None] | None
+) -> None:
+    """Three of five say angry and hear frustration and excitement beside it, two say neutral; smoothed by 2 % a label."""
+    msp_podcast(tmp_path)
+    table = tmp_path / "Labels/labels_detailed.csv"
+    heard = table.read_text().replace("Angry; Concerned,;", "Angry; Angry,Excited,Frustrated;")
+    table.write_text(heard.replace("Neutral; Concerned,;", "Neutral; ;"))
+    if form is not None:
+        form(tmp_path)
+        for name in ("consensus", "detailed"):
+            (tmp_path / f"Labels/labels_{name}.csv").unlink()
+        if form is _as_json:
+            place = tmp_path / "Labels/labels_detailed.json"
+            place.write_text(
+                place.read_text()
+                .replace('"Angry", "EmoClass_Second": "Concerned"', '"Angry", "EmoClass_Second": "Excited,Frustrated"')
+                .replace('"EmoClass_Second": "Concerned"', '"EmoClass_Second": ""')
+            )
+    without, half = (
+        next(row for row in MSPPodcast(secondary=share).read(tmp_path).rows if row.label == "angry").votes
+        for share in (0.0, 0.5)
+    )
+    assert without is not None and half is not None
+    assert "excited" not in without and without["angry"] == pytest.approx(3.1 / (5 + 0.1 * len(without)), abs=1e-6)
+    labels = len(half)
+    whole = 3 + 1.5 + 1.5 + 2  # angry, excited, frustrated, neutral
+    assert half["excited"] == pytest.approx((1.5 + 0.02 * whole) / (whole + 0.02 * whole * labels), abs=1e-6)
+    assert half["angry"] == pytest.approx((3 + 0.02 * whole) / (whole + 0.02 * whole * labels), abs=1e-6)
+
+
+def test_a_share_of_secondary_votes_is_none_beyond_one(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="secondary must be 0 to 1; got 1.5. Example: corpus.secondary=0.5"):
+        MSPPodcast(secondary=1.5).read(tmp_path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from emotts.data.corpora.msp_podcast_labels import consensus, primary_votes
+from emotts.data.corpora.msp_podcast_labels import consensus, raters_votes
 from emotts.data.corpora.ratings import Votes, check_polarity, scale
 from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
@@ -21,6 +21,10 @@ CODES: dict[str, str | None] = {
 VOTES: dict[str, str | None] = {
     "Angry": "angry", "Sad": "sad", "Happy": "happy", "Surprise": "surprised", "Fear": "fearful", "Disgust": "disgusted",
     "Contempt": "contempt", "Neutral": "neutral", "Other": None,
+}  # fmt: skip
+SECONDARY_VOTES: dict[str, str | None] = VOTES | {  # of which more could be chosen
+    "Excited": "excited", "Amused": None, "Annoyed": None, "Concerned": None, "Confused": None, "Depressed": None,
+    "Disappointed": None, "Frustrated": None,
 }  # fmt: skip
 PATTERN = r"(?P<name>MSP-PODCAST_(?P<pod>\d{4})_\d{4}(?:_\d{4})?)\.wav$"
 SPLITS = {
@@ -37,7 +41,12 @@ class MSPPodcast:
 
     Votes are read where labels_detailed.csv, .json or labels.txt lies beside them.
     Unknown speakers of a podcast in one split are one voice, so that they share a gain and no voice is in two splits.
+
+    Attributes:
+        secondary: 0 to 1, what a class counts in the votes that a rater heard beside the primary one; 0 leaves them out.
     """
+
+    secondary: float = 0.0
 
     facts: ClassVar[CorpusFacts] = CorpusFacts(
         name="msp_podcast",
@@ -50,11 +59,13 @@ class MSPPodcast:
 
     def read(self, root: Path) -> Listing:
         """List the turns; errors are those of `Corpus.read`."""
+        if not 0.0 <= self.secondary <= 1.0:
+            raise ValueError(f"secondary must be 0 to 1; got {self.secondary!r}. Example: corpus.secondary=0.5")
         folder = CorpusFolder(root, self.facts)
         clips = {clip.match["name"]: clip for clip in folder.clips(PATTERN)}
-        votes = primary_votes(folder)
+        votes = raters_votes(folder, self.secondary)
         transcripts = {clip.match["name"]: clip.path for clip in folder.matching(PATTERN.replace(".wav", ".txt"))}
-        words, rows, listed = Votes(folder, VOTES), [], set()
+        words, rows, listed = Votes(folder, SECONDARY_VOTES if self.secondary else VOTES), [], set()
         for place, cells in consensus(folder):
             name = cells["FileName"].removesuffix(".wav")
             listed.add(name)

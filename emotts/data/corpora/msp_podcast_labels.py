@@ -10,12 +10,12 @@ from typing import Any
 from emotts.data.corpora.reading import CorpusFolder
 
 COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
-PRIMARY = "EmoClass_Major"
+PRIMARY, SECONDARY = "EmoClass_Major", "EmoClass_Second"
 CLIP = re.compile(r"MSP-PODCAST_\d{4}_\d{4}(?:_\d{4})?(?=\.wav\b)")
 MEAN = re.compile(
     r"(?P<name>MSP-PODCAST_[\d_]+)\.wav;\s*(?P<code>\w);\s*A:(?P<a>[^;]*);\s*V:(?P<v>[^;]*);\s*D:(?P<d>[^;]*);?\s*$"
 )
-DETAIL = re.compile(r"[^;]+;\s*([A-Za-z]+)")  # "WORKER01; Neutral; Concerned,; A:4; V:4; D:4;"
+DETAIL = re.compile(r"[^;]+;\s*([A-Za-z]+)[^;]*(?:;([^;]*))?")  # "WORKER01; Neutral; Concerned,; A:4; V:4; D:4;"
 SPLITS = "Partitions.txt"
 SPEAKERS = "Speaker_ids.txt"
 
@@ -36,63 +36,75 @@ def consensus(folder: CorpusFolder) -> Iterator[tuple[str, dict[str, str]]]:
         yield from _consensus_text(folder, folder.table(r"[Ll]abels\.txt$", "Labels/labels_consensus.csv"))
 
 
-def primary_votes(folder: CorpusFolder) -> dict[str, dict[str, float]]:
-    """Return the raters' primary classes by clip, where the release has them; secondary ones are not counted."""
+def raters_votes(folder: CorpusFolder, secondary: float) -> dict[str, dict[str, float]]:
+    """Return the classes that raters chose, by clip, where the release has them.
+
+    Args:
+        secondary: what a class counts that a rater heard beside the primary one, which counts 1.
+    """
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for name, vote in _primary(folder):
-        found[name.removesuffix(".wav")]["Other" if vote.startswith("Other") else vote] += 1.0
+    for name, first, others in _ratings(folder):
+        primary, votes = _class(first), found[name.removesuffix(".wav")]
+        votes[primary] += 1.0
+        if secondary > 0.0:
+            for vote in {_class(word) for word in others.split(",") if word.strip()} - {primary}:
+                votes[vote] += secondary
     return found
 
 
-def _primary(folder: CorpusFolder) -> Iterator[tuple[str, str]]:
-    """Give clip and primary class of each rating."""
+def _class(word: str) -> str:
+    """Return a class without what some releases write behind "Other"."""
+    return "Other" if word.strip().startswith("Other") else word.strip()
+
+
+def _ratings(folder: CorpusFolder) -> Iterator[tuple[str, str, str]]:
+    """Give clip, primary class and secondary classes, with commas, of each rating."""
     if tables := folder.matching(r"labels_detailed\.csv$"):
-        yield from _primary_csv(folder, tables[0].path)
+        yield from _ratings_csv(folder, tables[0].path)
     elif objects := folder.matching(r"labels_detailed\.json$"):
-        yield from _primary_json(folder, objects[0].path)
+        yield from _ratings_json(folder, objects[0].path)
     elif texts := folder.matching(r"[Ll]abels\.txt$"):
-        yield from _primary_text(folder, texts[0].path)
+        yield from _ratings_text(folder, texts[0].path)
 
 
-def _primary_csv(folder: CorpusFolder, path: str) -> Iterator[tuple[str, str]]:
+def _ratings_csv(folder: CorpusFolder, path: str) -> Iterator[tuple[str, str, str]]:
     """Read the form with a column per question, or with all in EmoDetail."""
     if "EmoDetail" in folder.text(path).split("\n", 1)[0]:
         for line, cells in folder.records(path, ["FileName", "EmoDetail"]):
-            if vote := _vote(folder, f"{path}, line {line}", cells["EmoDetail"]):
-                yield cells["FileName"], vote
+            if votes := _votes(folder, f"{path}, line {line}", cells["EmoDetail"]):
+                yield cells["FileName"], *votes
     else:
         for _, cells in folder.records(path, ["FileName", PRIMARY]):
-            yield cells["FileName"], cells[PRIMARY]
+            yield cells["FileName"], cells[PRIMARY], cells.get(SECONDARY, "")
 
 
-def _primary_json(folder: CorpusFolder, path: str) -> Iterator[tuple[str, str]]:
+def _ratings_json(folder: CorpusFolder, path: str) -> Iterator[tuple[str, str, str]]:
     """Read clips of raters: an object by rater, or a list under Workers."""
     for name, raters in _clips_of(folder, path):
         given = raters.get("Workers", raters) if isinstance(raters, dict) else raters
         for rating in given.values() if isinstance(given, dict) else given if isinstance(given, list) else [None]:
-            vote = rating.get(PRIMARY) if isinstance(rating, dict) else None
-            if isinstance(vote, str):
-                yield name, vote.strip()
+            if isinstance(rating, dict) and isinstance(rating.get(PRIMARY), str):
+                yield name, rating[PRIMARY], _cell(rating.get(SECONDARY))
             else:
                 folder.problem(f"{path}, {name}", f"has a rating without {PRIMARY}.")
 
 
-def _primary_text(folder: CorpusFolder, path: str) -> Iterator[tuple[str, str]]:
+def _ratings_text(folder: CorpusFolder, path: str) -> Iterator[tuple[str, str, str]]:
     """Read the raters' lines of labels.txt, which follow that of their clip."""
     name = ""
     for number, line in enumerate(folder.text(path).split("\n"), 1):
         if line.startswith("MSP-PODCAST_"):
             name = line.split(";")[0].strip()
-        elif line.strip() and name and (vote := _vote(folder, f"{path}, line {number}", line)):
-            yield name, vote
+        elif line.strip() and name and (votes := _votes(folder, f"{path}, line {number}", line)):
+            yield name, *votes
 
 
-def _vote(folder: CorpusFolder, place: str, text: str) -> str | None:
+def _votes(folder: CorpusFolder, place: str, text: str) -> tuple[str, str] | None:
     match = DETAIL.match(text)
     if match is None:
         folder.problem(place, f"is no rating: {text[:60]!r}.")
         return None
-    return match[1]
+    return match[1], match[2] or ""
 
 
 def _consensus_json(folder: CorpusFolder, path: str) -> Iterator[tuple[str, dict[str, str]]]:
