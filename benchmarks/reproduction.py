@@ -5,10 +5,10 @@
 
 Both sides are measured now, by the same code on the same rows: recogniser and judge on voices and sentences that neither has
 learnt from, the vocoder on copies of held-out recordings, the acoustic model by its losses on held-out rows with the noise fixed,
-and whole models by `emotts evaluate --suite quick`, whose judges are the shipped ones for both. What a recogniser recorded of
-itself is compared too, each side on the corpus of its own run. A figure is reproduced if it is no worse than the shipped one's by
-more than the tolerance that stands beside it: 5 % of its size, or of a figure of the evaluation, what its 95 % interval allows.
-Results: benchmarks/results/reproduction.*
+and whole models by `emotts evaluate --suite quick`, whose judges are the shipped ones for both. What recogniser and judge recorded
+of themselves is compared too, each side on the corpus of its own run. A figure is reproduced if it is no worse than the shipped
+one's by more than the tolerance that stands beside it: 5 % of its size, or of a figure of the evaluation, what its 95 % interval
+allows. Results: benchmarks/results/reproduction.*
 """
 
 import argparse
@@ -40,6 +40,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 NO_DROPOUT = Dropout(0.0, 0.0, 0.0, 0.0, 0.0)
 SHARE = 0.05  # of a figure's size that another run may be worse by
 BATCHES = 24  # of held-out rows
+RECORDED = ("recogniser", "judge")  # parts that keep their figures
 HEARD = ("uar", "top2", "ece", "ccc_arousal", "ccc_valence", "ccc_dominance")
 ERRORS = ("ece", "error", "WER")  # what is better lower; of the vocoder and the acoustic model all is
 EVALUATED = (  # name of a row, judge
@@ -111,11 +112,16 @@ def judge(folder: Path, corpus: Path, scratch: Path) -> dict[str, float]:
     return {f"{name}, beside neutral clips": float(heard[name]) for name in HEARD}
 
 
-def recorded(shipped: Path, new: Path) -> list[Figure]:
-    """Return what both recognisers recorded of themselves when they were trained, each on the corpus of its own run."""
-    sides = [load_checkpoint(folder)[1]["figures"]["test_known"] for folder in (shipped, new)]
-    named = [{f"{name}, voice known": float(side[name]) for name in HEARD} for side in sides]
-    return figures_of("recogniser, as it recorded", *named)
+def recorded(part: str, shipped: Path, new: Path) -> list[Figure]:
+    """Return what both recorded of themselves when they were trained, each on the corpus of its own run."""
+    if part == "recogniser":
+        row, how = "test_known", "voice known"
+        sides = [load_checkpoint(folder)[1] for folder in (shipped, new)]
+    else:
+        row, how = "beside/clean", "beside neutral clips"
+        sides = [json.loads((folder / "judge.json").read_text("utf-8"))["metadata"] for folder in (shipped, new)]
+    named = [{f"{name}, {how}": float(side["figures"][row][name]) for name in HEARD} for side in sides]
+    return figures_of(f"{part}, as it recorded", *named)
 
 
 @torch.inference_mode()
@@ -222,8 +228,8 @@ def main(argv: list[str] | None = None) -> None:
             figures += evaluated(shipped, new, corpus, scratch)
         else:
             figures += figures_of(part, measure(shipped, corpus, scratch), measure(new, corpus, scratch))
-        if part == "recogniser" and new.is_dir():
-            figures += recorded(shipped, new)
+        if part in RECORDED and new.is_dir():
+            figures += recorded(part, shipped, new)
         print(f"{part}: done", file=sys.stderr, flush=True)
     record = arguments.new / "experiments/simulated_cpu/record.json"
     steps = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else []
