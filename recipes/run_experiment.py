@@ -147,6 +147,8 @@ class Stopper:
             self.process = subprocess.Popen(  # a group of its own: Ctrl-C reaches it once, through stop
                 arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
+            if self.was_asked:  # while it started, when there was nothing to ask yet
+                self.stop()
             assert self.process.stdout is not None
             while piece := os.read(self.process.stdout.fileno(), 65_536):
                 kept.write(piece)

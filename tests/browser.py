@@ -11,9 +11,9 @@
 Opening costs a second; tests that share a page may hold it in a fixture of their module and open its address `anew`. While a page
 is open the thread has a running event loop (Playwright's): what calls `asyncio.run` comes before or after.
 
-Import it before gradio. `open_page` gives a Playwright page (sync API), told not to wait longer than 10 s for anything;
-`page.problems` collects what the console complains of, exceptions, and requests that leave the page's own server.
-`shot(page, "speak-dark")` keeps a picture where the folder `EMOTTS_SHOTS` is named, and does nothing where it is not.
+Import it before gradio. `open_page` gives a Playwright page (sync API), told, as `expect` is, to wait up to a minute for anything,
+as the machine may be busy; `page.problems` collects what the console complains of, exceptions, and requests that leave the page's
+own server. `shot(page, "speak-dark")` keeps a picture where the folder `EMOTTS_SHOTS` is named, and does nothing where it is not.
 """
 
 import atexit
@@ -23,7 +23,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,22 @@ from urllib.parse import urlsplit
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio builds a page, so before anything imports it
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, WebSocket, sync_playwright  # noqa: E402
+import pytest  # noqa: E402
+from playwright.sync_api import (  # noqa: E402
+    Browser,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Request,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 60_000
+START_S = 120  # of Chromium
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     *["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio"],
@@ -46,6 +57,7 @@ FLAGS = [
     *["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--autoplay-policy=no-user-gesture-required"],
     *["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
 ]
+expect.set_options(timeout=TIMEOUT_MS)  # which has 5 s of its own
 _shared: list[str] = []  # the address of the one browser, once it runs
 _driver: list[Playwright] = []  # of the pages that are open
 _connections: dict[str, Browser] = {}  # of the pages that are open, by the address of their browser
@@ -76,12 +88,16 @@ def find_chromium() -> str:
 @contextmanager
 def served(blocks: Any, options: Mapping[str, Any] | None = None) -> Iterator[str]:
     """Serve a `gr.Blocks` on a free port of this machine and give its address; `options` are further ones of `launch`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    chosen = {"server_name": "127.0.0.1", "server_port": port, "share": False, "ssr_mode": False, "quiet": True}
-    with mock.patch("gradio.networking.url_ok", return_value=True):  # it gives a busy machine no more than 3 s
-        blocks.launch(**chosen, prevent_thread_lock=True, **(options or {}))
+    chosen = {"server_name": "127.0.0.1", "share": False, "ssr_mode": False, "quiet": True, **(options or {})}
+    for tries_left in (2, 1, 0):
+        port = _free_port()
+        try:
+            with mock.patch("gradio.networking.url_ok", return_value=True):  # it gives a busy machine no more than 3 s
+                blocks.launch(**chosen, server_port=port, prevent_thread_lock=True)
+            break
+        except OSError:  # somebody else has taken the port since
+            if not tries_left:
+                raise
     try:
         yield f"http://127.0.0.1:{port}/"
     finally:
@@ -136,13 +152,18 @@ def assert_clean(page: Page, allowed: Sequence[str] = ()) -> None:
     assert not unexpected, "the page must be clean; got:\n" + "\n".join(unexpected)
 
 
-def touch(page: Page, *points: tuple[float, float]) -> None:
-    """Put a finger on the first point of the page, draw it over the others, and lift it; needs `open_page(..., phone=True)`."""
+def touch(page: Page, *points: tuple[float, float], at_s: float | None = None) -> None:
+    """Put a finger on the first point of the page, draw it over the others, and lift it; needs `open_page(..., phone=True)`.
+
+    Args:
+        page, points: where.
+        at_s: time that the page is told, as of `time.time()`, with 0.02 s from one step to the next; None tells the real one.
+    """
+    steps = [("touchMove" if number else "touchStart", [{"x": x, "y": y}]) for number, (x, y) in enumerate(points)]
     session = page.context.new_cdp_session(page)
-    for number, (x, y) in enumerate(points):
-        kind = "touchMove" if number else "touchStart"
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    for number, (kind, fingers) in enumerate([*steps, ("touchEnd", [])]):
+        when = {} if at_s is None else {"timestamp": at_s + 0.02 * number}
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers, **when})
     session.detach()
 
 
@@ -152,6 +173,39 @@ def shot(page: Page, name: str, selector: str | None = None) -> None:
         path = Path(folder) / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         (page.locator(selector) if selector else page).screenshot(path=path)
+
+
+def component_fixtures(build: Callable[[], Any]) -> tuple[Any, Any, Any]:
+    """Return the fixtures of tests that share a page: `url, desktop, page = component_fixtures(build)`, by these names.
+
+    `build` makes the `gr.Blocks`; `url` is where they are served, and `page` shows them as they are first seen.
+    """
+
+    @pytest.fixture(scope="module")
+    def url() -> Iterator[str]:
+        from demo.theme import make_theme
+
+        with served(build(), {"theme": make_theme()}) as address:
+            yield address
+
+    @pytest.fixture(scope="module")
+    def desktop(url: str) -> Iterator[Page]:
+        with open_page(url) as page:
+            yield page
+
+    @pytest.fixture
+    def page(desktop: Page, url: str) -> Iterator[Page]:
+        """The page as it is first seen; it must be clean when the test is over."""
+        yield anew(desktop, url)
+        assert_clean(desktop)
+
+    return url, desktop, page
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _watch(page: Page, netloc: str) -> list[str]:
@@ -180,7 +234,9 @@ def _connected(address: str) -> Iterator[Browser]:
         yield _connections[address]
         return
     with _playwright() as playwright, tempfile.TemporaryDirectory(prefix="emotts-downloads-") as folder:
-        _connections[address] = playwright.chromium.connect_over_cdp(address, artifacts_dir=folder)
+        _connections[address] = playwright.chromium.connect_over_cdp(
+            address, timeout=1_000 * START_S, artifacts_dir=folder
+        )
         try:
             yield _connections[address]
         finally:
@@ -227,11 +283,12 @@ def _start(flags: list[str]) -> tuple[str, subprocess.Popen, Path]:
     command = [find_chromium(), *FLAGS, *root, *flags, f"--user-data-dir={folder}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     told = folder / "DevToolsActivePort"
-    end = time.monotonic() + 30
+    end = time.monotonic() + START_S
     while not (told.is_file() and "\n" in told.read_text()):
         if process.poll() is not None or time.monotonic() > end:
             _stop(process, folder)
-            raise RuntimeError(f"{command[0]} must start within 30 s and did not; run it by hand: {' '.join(command)}")
+            by_hand = " ".join(command)
+            raise RuntimeError(f"{command[0]} must start within {START_S} s and did not; run it by hand: {by_hand}")
         time.sleep(0.02)
     return f"http://127.0.0.1:{told.read_text().split()[0]}", process, folder
 

@@ -1,5 +1,7 @@
 """What several tests share: a whole checkpoint, tiny and with random weights, that speaks noise in milliseconds."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,14 @@ from hypothesis import HealthCheck, settings
 
 from emotts.checkpoint import save_checkpoint
 from emotts.checkpoint.config import build
+
+# What this user has set or kept is not seen. XDG_CACHE_HOME stays: others keep browsers and fonts there, emotts only what is
+# found by its content.
+for name in [name for name in os.environ if name.startswith("EMOTTS_")]:
+    if name not in ("EMOTTS_CHROMIUM", "EMOTTS_SHOTS"):
+        del os.environ[name]
+HOME = tempfile.TemporaryDirectory(prefix="emotts-tests-")
+os.environ |= {"EMOTTS_DATA": f"{HOME.name}/emotts", "XDG_DATA_HOME": HOME.name}
 
 # The same examples on every run, however busy the machine is; pytest --hypothesis-profile=explore looks for new ones.
 settings.register_profile(
@@ -94,6 +104,12 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata = {"name": "tiny", "recipe": "tests/conftest.py", "licence": "CC0-1.0", "voices": VOICES}
     save_checkpoint(folder, modules, metadata)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def same_dice() -> None:
+    """Draw the same numbers in every run, whatever ran before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -5,12 +5,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
 
 from emotts.server.run import address_of, listen, serve
+
+PATIENCE_S = 60  # for an answer; a busy machine takes longer than the 5 s of httpx
+get, post, options, request = (
+    partial(call, timeout=PATIENCE_S) for call in (httpx.get, httpx.post, httpx.options, httpx.request)
+)
 
 
 @contextmanager
@@ -22,19 +28,23 @@ def running(app: FastAPI) -> Iterator[str]:
     thread.start()
     address = address_of(listening).removesuffix("/v1")
     try:
-        while httpx.get(f"{address}/readyz").status_code != 200:
+        end = time.monotonic() + 180
+        while get(f"{address}/readyz").status_code != 200:
+            assert thread.is_alive(), "the server ended before the model spoke"
+            assert time.monotonic() < end, "the model never spoke"
             time.sleep(0.05)
         yield address
     finally:
-        servers[0].should_exit = True
-        thread.join(timeout=30)
+        for server in servers:  # none where it ended before there was one
+            server.should_exit = True
+        thread.join(timeout=120)
         assert not thread.is_alive()
 
 
 def connect(address: str) -> socket.socket:
     """Open a connection on which raw bytes can be sent."""
     host, port = address.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_S)
 
 
 def recording(path: Path) -> tuple[str, bytes]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -31,14 +32,14 @@ EMOTTS = [sys.executable, "-c", "import sys, test_batch; sys.exit(test_batch.wit
 
 
 class NoiseTTS:
-    """Speaks a second of noise that follows from text and options; `pause_s` is how long that takes."""
+    """Speaks a second of noise that follows from text and options; `pause_s` tells how long that takes."""
 
-    def __init__(self, pause_s: float = 0.0) -> None:
+    def __init__(self, pause_s: Callable[[], float] = lambda: 0.0) -> None:
         self.pause_s, self.asked = pause_s, []  # type: ignore[var-annotated]
 
     def synthesize(self, text: str, **options: Unpack[Options]) -> Result:
         self.asked.append((text, options))
-        time.sleep(self.pause_s)
+        time.sleep(self.pause_s())
         if "fail" in text:
             raise ValueError("nothing in it can be spoken.")
         if "bug" in text:
@@ -53,11 +54,18 @@ class NoiseTTS:
         return Result(wave.astype(np.float32), RATE, *told, provenance=made)
 
 
+def n_logged() -> int:
+    """Return how many rows are in the log of the batch in this folder."""
+    log = Path("out/results.jsonl")
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
 def with_noise(arguments: list[str]) -> int:
-    """Run `emotts` with a slow NoiseTTS in place of the model."""
+    """Run `emotts` with a slow NoiseTTS in place of the model; after ROWS rows it hardly goes on, so that it can be killed."""
     from emotts import pipeline
 
-    pipeline.EmoTTS.from_pretrained = lambda *_: NoiseTTS(0.02)  # type: ignore[assignment, method-assign]
+    rows = int(os.environ["ROWS"])
+    pipeline.EmoTTS.from_pretrained = lambda *_: NoiseTTS(lambda: 0.02 if n_logged() < rows else 5.0)  # type: ignore[assignment, method-assign]
     return main(arguments)
 
 
@@ -486,10 +494,12 @@ def test_a_killed_batch_goes_on_to_the_same_bytes(tmp_path: Path, tts: NoiseTTS,
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     for kill_at in (3, 9, 17) if kind == "table" else (5,):
         process = subprocess.Popen(
-            [*EMOTTS, "batch", name, "--out", "out", "--resume"], env=environment, stderr=subprocess.PIPE
+            [*EMOTTS, "batch", name, "--out", "out", "--resume"],
+            env=environment | {"ROWS": str(kill_at + 4)},
+            stderr=subprocess.PIPE,
         )
-        log, deadline = Path("out/results.jsonl"), time.monotonic() + 120
-        while not log.exists() or log.read_bytes().count(b"\n") < kill_at:
+        deadline = time.monotonic() + 300
+        while n_logged() < kill_at:
             assert process.poll() is None, process.stderr and process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.005)

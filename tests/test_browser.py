@@ -1,11 +1,12 @@
 """The helper that drives a browser: it sees complaints of the console, exceptions, and whatever leaves the page's own server."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import browser
 import pytest
-from browser import assert_clean, find_chromium, open_page
+from browser import assert_clean, find_chromium, open_page, served
 
 EMPTY = "data:text/html,<p>nothing</p>"
 
@@ -16,18 +17,32 @@ def test_complaints_and_requests_to_other_servers_are_seen() -> None:
         page.evaluate("console.error('broken'); setTimeout(() => { throw new Error('thrown') })")
         page.evaluate("fetch('http://example.invalid/font.woff2').catch(() => {})")
         page.evaluate("new WebSocket('ws://example.invalid/socket')")
-        page.wait_for_timeout(200)
-        found = "\n".join(page.problems)
-        for part in (
-            "console: broken",
-            "thrown",
-            "outside: http://example.invalid/font",
-            "outside: ws://example.invalid/",
-        ):
-            assert part in found
+        parts = ("console: broken", "thrown", "outside: http://example.invalid/font", "outside: ws://example.invalid/")
+        for _ in range(600):
+            found = "\n".join(page.problems)
+            if all(part in found for part in parts):
+                break
+            page.wait_for_timeout(50)
+        assert [part for part in parts if part not in found] == []
         with pytest.raises(AssertionError, match="the page must be clean"):
             assert_clean(page, allowed=["broken"])
         assert_clean(page, allowed=["broken", "thrown", "example.invalid", "ERR_NAME_NOT_RESOLVED"])
+
+
+def test_a_port_that_is_taken_meanwhile_is_left_to_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    import gradio as gr
+
+    with gr.Blocks() as blocks:
+        gr.Markdown("Served.")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken, free = other.getsockname()[1], browser._free_port()
+        ports = [taken, taken, free]
+        monkeypatch.setattr(browser, "_free_port", lambda: ports.pop(0))
+        with served(blocks) as url:
+            assert url == f"http://127.0.0.1:{free}/"
+        ports += [taken] * 3
+        with pytest.raises(OSError, match="Cannot find empty port"), served(blocks):
+            pass
 
 
 def test_pages_have_settings_of_their_own() -> None:

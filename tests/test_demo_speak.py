@@ -239,7 +239,7 @@ def test_a_result_whose_sound_is_gone_is_told(engine: Engine) -> None:
 def test_the_endpoint_speaks_for_programs(url: str) -> None:
     from gradio_client import Client
 
-    client = Client(url, verbose=False)
+    client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
     path, facts = client.predict(text="Hello there.", emotion="sad:0.6", seed=7, api_name="/speak")
     assert soundfile.info(path).samplerate == 24_000 and facts["seed"] == 7 and facts["heard"]["arousal"] < 0.3
     again, _ = client.predict(text="Hello there.", emotion="sad:0.6", seed=7, api_name="/speak")

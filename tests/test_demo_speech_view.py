@@ -270,10 +270,10 @@ def test_five_seconds_of_speech_are_drawn_within_60_ms(result):
     five = repeated(result, 5.0)
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.thread_time()
         picture_of_result(five, windows_of(five.duration_s))
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.06  # 4 ms on 2 cores; the least of five, as others may be at work
+        times.append(time.thread_time() - started)
+    assert min(times) < 0.06  # 4 ms; of this thread's own time, as others may be at work
 
 
 # --- the component ----------------------------------------------------------------------------------------------------
@@ -331,6 +331,7 @@ def wait_for(page, view):
 
 def test_all_lanes_are_drawn_and_can_be_hidden(page_url, picture):
     with open_page(page_url) as page:
+        wait_for(page, "first")
         wait_for(page, "second")
         assert drawn(page, "first") == LANES[:-1]
         assert drawn(page, "second") == LANES
@@ -500,6 +501,7 @@ def test_texts_are_never_markup_and_pictures_come_from_nowhere_else(page_url):
 @pytest.mark.parametrize("dark", [False, True])
 def test_phone_shows_everything_without_a_wider_page(page_url, picture, dark):
     with open_page(page_url, phone=True, dark=dark) as page:
+        wait_for(page, "first")
         wait_for(page, "second")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert drawn(page, "first") == LANES[:-1]

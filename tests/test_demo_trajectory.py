@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterator
+import time
 
 import numpy as np
 import pytest
-from browser import anew, assert_clean, open_page, served, shot, touch
+from browser import assert_clean, component_fixtures, open_page, shot, touch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
@@ -18,7 +18,6 @@ from gradio_client.utils import json_schema_to_python_type
 
 from demo.components.keyframes import from_timeline, preset, to_timeline
 from demo.components.trajectory import TrajectoryEditor
-from demo.theme import make_theme
 from emotts.emotion.labels import AVD_MEANS, DIMENSIONS, LABELS
 from emotts.emotion.timeline import Keyframe, Timeline
 
@@ -51,7 +50,8 @@ def build() -> gr.Blocks:
         second = TrajectoryEditor(preset("burst", "happy"), elem_id="second")
         told, releases = gr.Textbox(elem_id="told"), gr.Number(0, elem_id="releases")
         options = {"show_progress": "hidden"}
-        first.release(lambda value, n: (json.dumps(value), n + 1), [first, releases], [told, releases], **options)
+        last = {"trigger_mode": "always_last", **options}  # as the demo has it
+        first.release(lambda value, n: (json.dumps(value), n + 1), [first, releases], [told, releases], **last)
         gr.Button("preset").click(lambda: preset("rise", "angry"), None, first, **options)
         gr.Button("words").click(lambda: TrajectoryEditor(words=["One", "word", "more"]), None, first, **options)
         gr.Button("read").click(lambda value: json.dumps(value), first, told, api_name="read", **options)
@@ -59,23 +59,7 @@ def build() -> gr.Blocks:
     return blocks
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with served(build(), {"theme": make_theme()}) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def desktop(url: str) -> Iterator[Page]:
-    with open_page(url) as page:
-        yield page
-
-
-@pytest.fixture
-def page(desktop: Page, url: str) -> Iterator[Page]:
-    """The page as it is first seen; it must be clean when the test is over."""
-    yield anew(desktop, url)
-    assert_clean(desktop)
+url, desktop, page = component_fixtures(build)
 
 
 def at(page: Page, x: float, y: float) -> tuple[float, float]:
@@ -185,7 +169,7 @@ def test_time_line_that_cannot_be_drawn_is_refused() -> None:
 
 
 def test_forged_value_over_http_is_told_why(url: str) -> None:
-    client = Client(url, verbose=False)
+    client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
     assert json.loads(client.predict(START, api_name="/read")) == START
     with pytest.raises(AppError, match="arousal must be a list of up to 12 points"):
         client.predict({"arousal": "steep"}, api_name="/read")
@@ -268,8 +252,9 @@ def test_points_are_added_and_dragged_by_a_finger(url: str) -> None:
     with open_page(url, phone=True) as page:
         place = at(page, 0.7, -0.5)
         scrolled = page.evaluate("scrollY")
-        touch(page, place)
-        touch(page, place)
+        now = time.time()
+        touch(page, place, at_s=now)
+        touch(page, place, at_s=now + 0.1)  # however long it took
         assert is_near(told(page, 1)["arousal"], [[0, -0.3], [0.4, 0.9], [0.7, -0.5], [1, 0.1]])
         touch(
             page,

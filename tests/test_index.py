@@ -298,7 +298,7 @@ def rows_in_a_process(folder):
 def test_several_processes_may_make_it_at_once(folder):
     context = multiprocessing.get_context("fork")
     with context.Pool(6) as pool:
-        found = pool.map(rows_in_a_process, [folder] * 12)
+        found = pool.map_async(rows_in_a_process, [folder] * 12).get(300)
     assert all(ids == [f"utt-{i:03d}" for i in range(12)] for ids in found)
     assert sorted(path.name for path in folder.iterdir()) == [
         "features.safetensors",
@@ -312,12 +312,12 @@ def test_a_process_waits_for_another_that_makes_the_index(folder, built):
     place = folder / "manifest.index"
     context = multiprocessing.get_context("fork")
     with index._alone(place):
-        other = context.Process(target=_opened, args=(folder, len(built)))
+        other = context.Process(target=_opened, args=(folder, len(built)), daemon=True)
         other.start()
         other.join(1.0)
         assert other.is_alive()
         shutil.copy(_elsewhere(folder), place)
-    other.join(30.0)
+    other.join(120.0)
     assert other.exitcode == 0
 
 

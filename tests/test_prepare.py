@@ -114,38 +114,40 @@ def test_the_report_and_the_origins_say_how_it_was_made(prepared: Path) -> None:
     assert (prepared / "out/quarantine.jsonl").read_text() == ""
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_bytes(recipe: ModuleType, prepared: Path) -> None:
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(recipe: ModuleType, tmp_path: Path) -> None:
     """Two processes and kill -9 on the one hand, one process in one go on the other."""
+    own_corpus(tmp_path / "in", 96)  # so many that the kill comes in time
     options = [
         "corpus=folder",
-        f"root={prepared}/in",
-        f"output={prepared}/killed",
+        f"root={tmp_path}/in",
         "shard_size=2",
         "corpus.licence=CC0-1.0",
     ]
-    command = [sys.executable, "recipes/prepare_corpus.py", *options, "processes=2"]
+    out, killed = tmp_path / "out", tmp_path / "killed"
+    run(recipe, *options, f"output={out}")
+    command = [sys.executable, "recipes/prepare_corpus.py", *options, f"output={killed}", "processes=2"]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 120.0
-    while not list((prepared / "killed/shards").glob("own-*.json")) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 600.0
+    while not list((killed / "shards").glob("own-*.json")) and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = len(list((prepared / "killed/shards").glob("own-*.json")))
-    assert 1 <= done < 12 and not (prepared / "killed/manifest.jsonl").exists()
-    for _ in range(300):  # the workers end by themselves
+    done = len(list((killed / "shards").glob("own-*.json")))
+    assert 1 <= done < 48 and not (killed / "manifest.jsonl").exists()
+    for _ in range(1200):  # the workers end by themselves
         if not group_is_alive(process.pid):
             break
         time.sleep(0.1)
     assert not group_is_alive(process.pid)
-    run(recipe, *options)
+    run(recipe, *options, f"output={killed}")
     for name in ("manifest.jsonl", "origins.jsonl", "quarantine.jsonl", "report.json", "sources.jsonl"):
-        assert (prepared / "killed" / name).read_bytes() == (prepared / "out" / name).read_bytes(), name
-    for path in (prepared / "out/features").iterdir():
-        assert (prepared / "killed/features" / path.name).read_bytes() == path.read_bytes()
-    assert not [path for path in (prepared / "killed").rglob("*") if "unfinished" in path.name]
+        assert (killed / name).read_bytes() == (out / name).read_bytes(), name
+    for path in (out / "features").iterdir():
+        assert (killed / "features" / path.name).read_bytes() == path.read_bytes()
+    assert not [path for path in killed.rglob("*") if "unfinished" in path.name]
 
 
 def test_machines_that_share_the_work_make_the_same_bytes(recipe: ModuleType, prepared: Path) -> None:

@@ -23,7 +23,7 @@ def program(cwd: Path, *options: str, returncode: int = 0) -> str:
     """Run the recipe as a program; returns what it said beside its report."""
     command = [sys.executable, str(ROOT / "recipes/prepare_corpus.py"), *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == returncode, done.stderr[-3000:]
     return done.stderr
 

@@ -6,7 +6,6 @@ Every configuration composes, and a mistake on the command line costs one line.
 import json
 import os
 import resource
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ def run(recipe: str, *options: str, cwd: Path = ROOT, launcher: Sequence[str] = 
     """Run a recipe as a program; returns what it printed, or what it complained of where it should fail."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *launcher, str(ROOT / f"recipes/{recipe}.py"), *options]
-    output = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    output = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=1200)
     assert output.returncode == returncode, output.stderr[-3000:]
     return output.stderr if returncode else output.stdout
 
@@ -222,7 +221,7 @@ def test_every_recipe_runs_through(recipe: str, workplace: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run(recipe, "smoke=true", cwd=workplace)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime < 20.0, "seconds of a core"
+    assert after.ru_utime - before.ru_utime < 60.0, "seconds of a core"
     assert (workplace / "runs/smoke" / SMOKE[recipe]).exists()
 
 
@@ -282,10 +281,7 @@ def test_two_processes_equal_one(workplace: Path, recipe: str) -> None:
     if not (workplace / "runs/smoke/acoustic").exists():
         run("train_acoustic", "smoke=true", cwd=workplace)
     run(recipe, *options, f"output=runs/one-{recipe}", cwd=workplace)
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        port = door.getsockname()[1]
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc_per_node", "2"]
     run(recipe, *options, f"output=runs/two-{recipe}", cwd=workplace, launcher=launcher)
     one, two = (torch.load(workplace / f"runs/{name}-{recipe}/state.pt", weights_only=True) for name in ("one", "two"))
     worst = max(float((value - two["model"][name]).abs().max()) for name, value in one["model"].items())

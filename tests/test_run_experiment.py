@@ -5,8 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
@@ -36,7 +39,7 @@ def save(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, save)
 pathlib.Path('waiting').touch()
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -59,6 +62,33 @@ def options(**more: object) -> OmegaConf:
     )
 
 
+def time_is_up(monkeypatch: pytest.MonkeyPatch, at: Path) -> list[float]:
+    """End the time of an experiment once a file is there, not by the clock; gives the seconds that were asked for."""
+    asked: list[float] = []
+
+    class Timer(threading.Thread):
+        def __init__(self, function: Callable[[], None]) -> None:
+            super().__init__()
+            self.function, self.cancelled = function, threading.Event()
+            self.cancel = self.cancelled.set
+
+        def run(self) -> None:
+            end = time.monotonic() + 300
+            while not at.exists() and time.monotonic() < end:
+                if self.cancelled.wait(0.02):
+                    return
+            self.function()
+
+    def timer(interval: float, function: Callable[..., None], args: Sequence[object] = ()) -> threading.Thread:
+        if interval == run_experiment.GRACE_S:
+            return threading.Timer(interval, function, args)
+        asked.append(interval)
+        return Timer(function)
+
+    monkeypatch.setattr(run_experiment, "threading", SimpleNamespace(Timer=timer))
+    return asked
+
+
 def record(project: Path) -> list[dict]:
     return json.loads((project / "record/record.json").read_text())
 
@@ -74,12 +104,14 @@ def test_commands_stand_in_one_line(project: Path) -> None:
         commands_of("empty")
 
 
-def test_stopped_in_the_middle_and_gone_on(project: Path) -> None:
-    main(options(max_minutes=0.05))
+def test_stopped_in_the_middle_and_gone_on(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = time_is_up(monkeypatch, at=project / "waiting")
+    main(options(max_minutes=5))
+    assert len(asked) == 2 and all(0.0 < seconds <= 300.0 for seconds in asked)
     steps = record(project)
     assert [step["is_finished"] for step in steps] == [True, False, False]
     assert (project / "half").exists(), "it was asked to stop, and saved"
-    assert 2.0 < steps[1]["seconds"] < 30.0
+    assert steps[1]["seconds"] > 0.0
     main(options())
     steps = record(project)
     assert all(step["is_finished"] for step in steps)
@@ -97,12 +129,16 @@ def test_told_to_end_from_outside(project: Path) -> None:
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     running = subprocess.Popen([sys.executable, "-c", code], env=environment)
-    for _ in range(600):
-        if (project / "waiting").exists():
-            break
-        time.sleep(0.1)
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(30) == 0
+    try:
+        end = time.monotonic() + 300
+        while not (project / "waiting").exists() and time.monotonic() < end:
+            assert running.poll() is None
+            time.sleep(0.1)
+        assert (project / "waiting").exists()
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(120) == 0
+    finally:
+        running.kill()
     assert (project / "half").exists() and [step["sessions"] for step in record(project)] == [1, 1, 0]
 
 
@@ -141,15 +177,17 @@ def test_a_training_that_somebody_else_stopped_is_not_finished(project: Path) ->
     assert [step["is_finished"] for step in record(project)] == [True, False, False]
 
 
-def test_workers_of_a_command_end_with_it(project: Path) -> None:
+def test_workers_of_a_command_end_with_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They hold the pipe open to which it wrote."""
-    worker = "import time, pathlib; pathlib.Path('worker').touch(); time.sleep(60)"
+    worker = "import time, pathlib; pathlib.Path('worker').touch(); time.sleep(600)"
     (project / "recipes/twice.py").write_text(
         f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}])"
     )
+    asked = time_is_up(monkeypatch, at=project / "worker")
     began = time.monotonic()
-    main(options(max_minutes=0.05))
-    assert (project / "worker").exists() and time.monotonic() - began < 30.0
+    main(options(max_minutes=5))
+    assert (project / "worker").exists() and time.monotonic() - began < 300.0
+    assert len(asked) == 2 and all(0.0 < seconds <= 300.0 for seconds in asked)
     assert [step["is_finished"] for step in record(project)] == [True, False, False]
 
 

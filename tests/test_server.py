@@ -14,7 +14,7 @@ import numpy as np
 import openai
 import pytest
 import soundfile
-from serving import running
+from serving import get, running
 
 from emotts import EmoTTS
 from emotts.provenance import read_provenance
@@ -94,7 +94,7 @@ def test_a_piece_is_sent_before_the_next_is_spoken(tts: EmoTTS, address: str, mo
     def waiting(text: str, request: Any) -> Iterator[Chunk]:
         for chunk in speak(text, request):
             yield chunk
-            came.append(heard.acquire(timeout=30))
+            came.append(heard.acquire(timeout=60))
 
     monkeypatch.setattr(tts, "speak", waiting)
     body = {"input": LONG, "response_format": "pcm", "seed": 1}
@@ -204,7 +204,7 @@ def test_fields_of_other_servers_are_passed_over_and_named(address: str) -> None
 
 
 def test_voices_and_models_are_listed_and_openais_names_work(address: str, client: openai.OpenAI) -> None:
-    listed = httpx.get(f"{address}/v1/audio/voices").json()
+    listed = get(f"{address}/v1/audio/voices").json()
     names = {voice["id"] for voice in listed["voices"]}
     assert listed["default"] in names and set(listed["aliases"].values()) <= names
     assert set(listed["aliases"]) == {
@@ -219,7 +219,7 @@ def test_voices_and_models_are_listed_and_openais_names_work(address: str, clien
 
 
 def test_emotions_are_listed(address: str) -> None:
-    listed = httpx.get(f"{address}/v1/audio/emotions").json()
+    listed = get(f"{address}/v1/audio/emotions").json()
     assert {"id": "sad", "arousal": -0.27, "valence": -0.63, "dominance": -0.33, "also": ["sadness"]} in listed[
         "emotions"
     ]
@@ -294,7 +294,30 @@ def test_a_persons_voice_needs_consent_and_the_file_says_so(address: str, spoken
     assert found is not None and found.consent == "stated"
 
 
-def test_the_server_answers_while_it_computes(address: str) -> None:
+def test_the_server_answers_while_the_model_speaks(tts: EmoTTS, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No clock is asked: the model does not go on before the server has answered others."""
+    speak, begun, answered = tts.speak, threading.Event(), threading.Event()
+
+    def held(text: str, request: Any) -> Iterator[Chunk]:
+        begun.set()
+        assert answered.wait(300)
+        yield from speak(text, request)
+
+    monkeypatch.setattr(tts, "speak", held)
+    replies: list[httpx.Response] = []
+    asking = threading.Thread(target=lambda: replies.append(told(address)))
+    asking.start()
+    try:
+        assert begun.wait(60)
+        assert get(f"{address}/healthz").json() == {"status": "alive"}
+        assert get(f"{address}/v1/audio/voices").status_code == 200
+    finally:
+        answered.set()
+        asking.join()
+    assert len(replies) == 1
+
+
+def test_the_server_answers_under_load(address: str) -> None:
     stop = threading.Event()
 
     def load() -> None:
@@ -305,22 +328,24 @@ def test_the_server_answers_while_it_computes(address: str) -> None:
     for thread in threads:
         thread.start()
     times = []
-    with httpx.Client() as probe:
-        for _ in range(20):
-            start = time.perf_counter()
-            assert probe.get(f"{address}/healthz").json() == {"status": "alive"}
-            times.append(time.perf_counter() - start)
-            time.sleep(0.1)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert float(np.median(times)) < 0.5  # milliseconds; as long as a text takes, where speaking held the loop
+    try:
+        with httpx.Client(timeout=60) as probe:
+            for _ in range(20):
+                start = time.perf_counter()
+                assert probe.get(f"{address}/healthz").json() == {"status": "alive"}
+                times.append(time.perf_counter() - start)
+                time.sleep(0.1)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert float(np.median(times)) < 2.0  # milliseconds where nobody else computes
 
 
 def test_metrics_are_text_of_prometheus(address: str) -> None:
-    before = httpx.get(f"{address}/metrics").text
+    before = get(f"{address}/metrics").text
     told(address)
-    reply = httpx.get(f"{address}/metrics")
+    reply = get(f"{address}/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
 
     def value(text: str, name: str) -> float:
@@ -340,11 +365,11 @@ def test_metrics_are_text_of_prometheus(address: str) -> None:
 
 
 def test_the_description_asks_nothing_of_other_machines(address: str) -> None:
-    described = httpx.get(f"{address}/openapi.json")
+    described = get(f"{address}/openapi.json")
     assert set(described.json()["paths"]) == {
         "/v1/audio/speech", "/v1/audio/convert", "/v1/audio/hear", "/v1/audio/voices", "/v1/audio/emotions",
         "/v1/models", "/v1/models/{model}", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
     assert "http" not in described.text.replace("HTTPValidationError", "")
     for page in ("/docs", "/redoc", "/"):
-        assert httpx.get(f"{address}{page}").status_code == 404
+        assert get(f"{address}{page}").status_code == 404

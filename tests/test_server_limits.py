@@ -20,7 +20,7 @@ import openai
 import pytest
 import soundfile
 from fastapi import FastAPI
-from serving import connect, running
+from serving import connect, get, options, post, request, running
 
 from emotts import EmoTTS
 from emotts.server import run
@@ -33,8 +33,8 @@ from emotts.server.worker import Worker
 
 SPEECH, CONVERT, HEAR = "/v1/audio/speech", "/v1/audio/convert", "/v1/audio/hear"
 LONG = "One is here. Two is there. Three is gone. Four is left. Five is done. Six is all we have for now. " * 3
-LIMITS = Limits(max_upload_bytes=400_000, max_recording_s=2.0, max_waiting=2, timeout_s=5.0)
-STALL_S = 2.0
+LIMITS = Limits(max_upload_bytes=400_000, max_recording_s=2.0, max_waiting=2, timeout_s=60.0)
+STALL_S = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +75,11 @@ def error(reply: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def ask(address: str, **body: Any) -> httpx.Response:
-    return httpx.post(f"{address}{SPEECH}", json={"input": "Hello there.", **body}, timeout=30)
+    return post(f"{address}{SPEECH}", json={"input": "Hello there.", **body})
 
 
 def upload(address: str, data: bytes, name: str = "a.wav", route: str = HEAR, **fields: str) -> httpx.Response:
-    return httpx.post(f"{address}{route}", files={"file": (name, data)}, data=fields, timeout=30)
+    return post(f"{address}{route}", files={"file": (name, data)}, data=fields)
 
 
 def wav(seconds: float = 0.5, rate: int = 24_000, kind: str = "PCM_16", value: float | None = None) -> bytes:
@@ -99,7 +99,7 @@ def test_texts_are_spoken_up_to_their_limit(tts: EmoTTS, address: str) -> None:
     with running(create_app(tts, replace(LIMITS, max_text_chars=10))) as other:
         assert "at most 10 characters" in error(ask(other), 400)["message"]
         assert (
-            httpx.get(f"{other}/openapi.json").json()["components"]["schemas"]["SpeechBody"]["properties"]["input"][
+            get(f"{other}/openapi.json").json()["components"]["schemas"]["SpeechBody"]["properties"]["input"][
                 "maxLength"
             ]
             == 10
@@ -185,13 +185,13 @@ def test_a_request_that_cannot_be_meant_so_is_refused_by_name(
     ],
 )
 def test_what_is_no_json_of_numbers_is_refused(address: str, raw: bytes) -> None:
-    error(httpx.post(f"{address}{SPEECH}", content=raw, headers={"Content-Type": "application/json"}), 400)
+    error(post(f"{address}{SPEECH}", content=raw, headers={"Content-Type": "application/json"}), 400)
 
 
 def test_a_body_of_another_type_is_refused(address: str) -> None:
     """A page of another origin may send plain text without being asked; it is not read as JSON."""
-    error(httpx.post(f"{address}{SPEECH}", content=b'{"input": "Hi."}', headers={"Content-Type": "text/plain"}), 400)
-    error(httpx.post(f"{address}{HEAR}", json={"file": "x"}), 400)
+    error(post(f"{address}{SPEECH}", content=b'{"input": "Hi."}', headers={"Content-Type": "text/plain"}), 400)
+    error(post(f"{address}{HEAR}", json={"file": "x"}), 400)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_body_of_another_type_is_refused(address: str) -> None:
 def test_other_addresses_and_methods_are_errors_of_the_same_shape(
     address: str, method: str, path: str, status: int
 ) -> None:
-    error(httpx.request(method, f"{address}{path}"), status)
+    error(request(method, f"{address}{path}"), status)
 
 
 @pytest.mark.parametrize("spec", ["like={}", "happy,like={}:0.5", "direction={}", "sad,erase={}"])
@@ -243,14 +243,12 @@ def chunked(n_bytes: int) -> Iterator[bytes]:
 
 def test_bodies_over_their_limit_are_refused_while_they_come(address: str) -> None:
     for content in (b" " * 300_000, chunked(300_000)):  # with and without a length told beforehand
-        reply = httpx.post(
-            f"{address}{SPEECH}", content=content, headers={"Content-Type": "application/json"}, timeout=10
-        )
+        reply = post(f"{address}{SPEECH}", content=content, headers={"Content-Type": "application/json"})
         assert error(reply, 413)["code"] == "too_large"
     assert error(upload(address, bytes(600_000)), 413)["code"] == "too_large"
     assert error(upload(address, bytes(410_000)), 413)["param"] == "file"  # the body has room for it, the limit has not
     head = "multipart/form-data; boundary=x"
-    reply = httpx.post(f"{address}{HEAR}", content=chunked(600_000), headers={"Content-Type": head}, timeout=10)
+    reply = post(f"{address}{HEAR}", content=chunked(600_000), headers={"Content-Type": head})
     error(reply, 413)
 
 
@@ -274,27 +272,36 @@ def answer(connection: socket.socket) -> bytes:
     return data
 
 
-def test_slow_bodies_are_given_up_and_others_do_not_notice(impatient: str) -> None:
-    head = post_head(HEAR, "multipart/form-data; boundary=x", 9_999) + b"--x\r\n"
+SLOW = post_head(HEAR, "multipart/form-data; boundary=x", 9_999) + b"--x\r\n"
+
+
+def test_slow_bodies_take_nobodys_place(tts: EmoTTS) -> None:
+    """No clock is asked: they hang until all is over."""
+    app = create_app(tts, replace(LIMITS, timeout_s=600.0), stall_s=600.0)
+    with running(app) as address, ExitStack() as stack:
+        for connection in [stack.enter_context(connect(address)) for _ in range(50)]:
+            connection.sendall(SLOW)
+        n_refused = 50 - LIMITS.max_waiting
+        until(lambda: re.search(rf'requests_total{{[^}}]*status="429"}} {n_refused}\n', get(f"{address}/metrics").text))
+        assert get(f"{address}/healthz").status_code == 200
+        assert app.state.service.worker.n_jobs == 0
+        assert ask(address).status_code == 200
+
+
+def test_slow_bodies_are_given_up(impatient: str) -> None:
     connections = [connect(impatient) for _ in range(50)]
     for connection in connections:
-        connection.sendall(head)
-    start = time.perf_counter()
-    assert httpx.get(f"{impatient}/healthz").status_code == 200
-    assert ask(impatient).status_code == 200  # uploads that do not come take nobody's place
-    assert time.perf_counter() - start < STALL_S
+        connection.sendall(SLOW)
     answers = [answer(connection) for connection in connections]
-    assert (
-        sum(b" 408 " in each for each in answers) == LIMITS.max_waiting
-        and sum(b" 429 " in each for each in answers) == 48
-    )
+    n_late, n_refused = (sum(code in each for each in answers) for code in (b" 408 ", b" 429 "))
+    assert n_late >= LIMITS.max_waiting and n_late + n_refused == 50
     for connection in connections:
         connection.close()
     assert upload(impatient, wav()).status_code == 200
 
 
 def test_connections_that_say_nothing_are_closed(tts: EmoTTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "HEAD_S", 0.3)
+    monkeypatch.setattr(run, "HEAD_S", 2.0)
     with ExitStack() as stack:
         address = stack.enter_context(running(create_app(tts, LIMITS)))
         silent, half, second = (stack.enter_context(connect(address)) for _ in range(3))
@@ -343,8 +350,8 @@ def test_hours_of_silence_in_a_small_file_cost_nothing(tts: EmoTTS) -> None:
 
 
 def test_forms_without_a_file_or_with_nothing_to_do_are_refused(address: str) -> None:
-    assert error(httpx.post(f"{address}{HEAR}", data={"file": "x"}), 400)["param"] == "file"
-    assert error(httpx.post(f"{address}{HEAR}", files={"other": b"x"}), 400)["param"] == "file"
+    assert error(post(f"{address}{HEAR}", data={"file": "x"}), 400)["param"] == "file"
+    assert error(post(f"{address}{HEAR}", files={"other": b"x"}), 400)["param"] == "file"
     assert error(upload(address, wav(), route=CONVERT), 400)["message"].startswith("nothing to change")
     assert error(upload(address, wav(), route=CONVERT, emotion="sad", strength="nan"), 400)["param"] == "strength"
     assert error(upload(address, wav(), route=CONVERT, emotion="sad", arousal="1e400"), 400)
@@ -381,7 +388,7 @@ def test_uploads_are_gone_after_their_request(tts: EmoTTS, tmp_path: Path, monke
         monkeypatch.setitem(tts.resolver.__dict__, "recognizer", judge)
         error(upload(address, wav(), "../../../evil.wav"), 500)
         error(upload(address, b"x", "b.wav"), 400)
-        httpx.get(f"{address}/healthz")
+        get(f"{address}/healthz")
     assert [path.name for path in seen] == ["evil.wav"] and seen[0].parent.parent == tmp_path
     assert not list(tmp_path.iterdir())
 
@@ -400,7 +407,7 @@ class Stage:
         def staged(text: str, request: Any) -> Iterator[Any]:
             try:
                 for chunk in speak(text, request):
-                    assert self.let.acquire(timeout=20)
+                    assert self.let.acquire(timeout=60)
                     self.n_spoken += 1
                     if "Six" in chunk.text and self.breaks:
                         raise RuntimeError("broken at /usr/lib/x.py")
@@ -423,7 +430,7 @@ def stage(tts: EmoTTS, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(tts, monkeypatch, app)
 
 
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came about"
@@ -441,8 +448,8 @@ def test_a_full_queue_answers_429_and_says_when_to_come_again(app: FastAPI, stag
         reply = ask(address)
         assert error(reply, 429)["type"] == "rate_limit_error" and int(reply.headers["retry-after"]) >= 1
         assert error(upload(address, wav()), 429)["code"] == "queue_full"
-        assert "emotts_queue_length 2\n" in httpx.get(f"{address}/metrics").text
-        assert httpx.get(f"{address}/healthz").status_code == 200
+        assert "emotts_queue_length 2\n" in get(f"{address}/metrics").text
+        assert get(f"{address}/healthz").status_code == 200
         stage.begin(20)
         for thread in threads:
             thread.join()
@@ -458,14 +465,14 @@ def test_what_takes_too_long_is_504(tts: EmoTTS, monkeypatch: pytest.MonkeyPatch
         stage.begin()
         start = time.perf_counter()
         assert error(ask(address, **body), 504)["code"] == "timeout"
-        assert time.perf_counter() - start < 10.0  # the stage would hold it for 20
+        assert time.perf_counter() - start < 40.0  # the stage would hold it for 60
         until(lambda: stage.worker.n_jobs == 0)
         stage.begin(50)
         until(lambda: stage.n_closed == 1)
 
 
 def test_a_stream_that_stalls_is_broken_off(tts: EmoTTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = create_app(tts, replace(LIMITS, timeout_s=0.5))
+    app = create_app(tts, replace(LIMITS, timeout_s=4.0))
     stage = Stage(tts, monkeypatch, app)
     with running(app) as address:
         stage.begin(1)
@@ -492,11 +499,11 @@ def test_nothing_more_is_computed_for_a_client_that_left(app: FastAPI, stage: St
             stage.let.release()
         until(lambda: stage.n_closed == 1)
         assert stage.n_spoken <= (1 if waits_for_first else 3)  # the segment that was being spoken
-        assert 'status="499"' in httpx.get(f"{address}/metrics").text or not waits_for_first
+        assert 'status="499"' in get(f"{address}/metrics").text or not waits_for_first
 
 
 def test_a_client_that_does_not_read_is_given_up(tts: EmoTTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "WRITE_S", 0.8)
+    monkeypatch.setattr(run, "WRITE_S", 3.0)
     app = create_app(tts, LIMITS)
     speak = tts.speak
 
@@ -539,9 +546,9 @@ def test_who_has_no_token_is_not_let_in(tts: EmoTTS) -> None:
                 {"Authorization": "let-me-in-please"},
             ):
                 encoded = {name: value.encode() for name, value in headers.items()}
-                reply = httpx.get(f"{address}{path}", headers=encoded)
+                reply = get(f"{address}{path}", headers=encoded)
                 assert error(reply, 401)["code"] == "invalid_api_key" and reply.headers["www-authenticate"] == "Bearer"
-        assert httpx.get(f"{address}/healthz").status_code == httpx.get(f"{address}/readyz").status_code == 200
+        assert get(f"{address}/healthz").status_code == get(f"{address}/readyz").status_code == 200
         with openai.OpenAI(base_url=f"{address}/v1", api_key="let-me-in-please") as client:
             assert (
                 client.audio.speech.create(model="tts-1", voice="ada", input="Hi.", response_format="wav").read()[:4]
@@ -556,7 +563,7 @@ def test_who_has_no_token_is_not_let_in(tts: EmoTTS) -> None:
 
 def test_pages_of_other_origins_may_call_only_if_they_are_named(tts: EmoTTS, address: str) -> None:
     origin = {"Origin": "https://example.org"}
-    assert "access-control-allow-origin" not in httpx.get(f"{address}/v1/models", headers=origin).headers
+    assert "access-control-allow-origin" not in get(f"{address}/v1/models", headers=origin).headers
     with running(create_app(tts, LIMITS, token="let-me-in-please", cors=["https://example.org"])) as other:
         asked = {
             **origin,
@@ -564,16 +571,12 @@ def test_pages_of_other_origins_may_call_only_if_they_are_named(tts: EmoTTS, add
             "Access-Control-Request-Headers": "authorization,content-type",
         }
         assert (
-            httpx.options(f"{other}{SPEECH}", headers=asked).headers["access-control-allow-origin"]
-            == "https://example.org"
+            options(f"{other}{SPEECH}", headers=asked).headers["access-control-allow-origin"] == "https://example.org"
         )
         known = {**origin, "Authorization": "Bearer let-me-in-please"}
-        assert (
-            httpx.get(f"{other}/v1/models", headers=known).headers["access-control-allow-origin"]
-            == "https://example.org"
-        )
+        assert get(f"{other}/v1/models", headers=known).headers["access-control-allow-origin"] == "https://example.org"
         elsewhere = {**known, "Origin": "https://example.com"}
-        assert "access-control-allow-origin" not in httpx.get(f"{other}/v1/models", headers=elsewhere).headers
+        assert "access-control-allow-origin" not in get(f"{other}/v1/models", headers=elsewhere).headers
 
 
 def test_short_texts_do_not_wait_for_long_ones(app: FastAPI, stage: Stage) -> None:
@@ -588,7 +591,7 @@ def test_short_texts_do_not_wait_for_long_ones(app: FastAPI, stage: Stage) -> No
         until(lambda: stage.worker.n_jobs == 2)
         for _ in range(4):
             stage.let.release()
-        quick.join(timeout=15)
+        quick.join(timeout=60)
         assert not quick.is_alive() and slow.is_alive()
         for _ in range(40):
             stage.let.release()
@@ -613,4 +616,4 @@ def test_other_names_of_this_machine_are_not_answered(tts: EmoTTS) -> None:
     """A page elsewhere whose name was bent to this machine would bring its own name."""
     with running(create_app(tts, LIMITS, hosts=LOOPBACK)) as address:
         for name, status in {"evil.example": 400, "localhost": 200, "127.0.0.1": 200}.items():
-            assert httpx.get(f"{address}/healthz", headers={"host": name}).status_code == status, name
+            assert get(f"{address}/healthz", headers={"host": name}).status_code == status, name

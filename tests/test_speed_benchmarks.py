@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,15 +34,18 @@ def no_wait() -> None:
 
 @pytest.fixture
 def own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock on which sleep alone takes time, as long as it is asked for."""
-    now = 0.0
+    """A clock of this thread on which sleep alone takes time, as long as it is asked for."""
+    now, here, real_sleep, real_clock = 0.0, threading.get_ident(), time.sleep, time.perf_counter
 
     def sleep(seconds: float) -> None:
         nonlocal now
-        now += seconds
+        if threading.get_ident() != here:
+            real_sleep(seconds)
+        else:
+            now += seconds
 
     monkeypatch.setattr(time, "sleep", sleep)
-    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    monkeypatch.setattr(time, "perf_counter", lambda: now if threading.get_ident() == here else real_clock())
 
 
 def test_rtf_runs_and_writes_what_it_prints(
@@ -89,13 +93,15 @@ def bundled() -> EmoTTS:
 
 def test_stages_add_up_to_the_whole_and_leave_no_clock_behind(bundled: EmoTTS) -> None:
     before = {name: vars(bundled).get(name) for name in ("request", "provenance")}
-    clock = stages.StageClock()
-    start = time.perf_counter()
-    with stages.clocked(bundled, clock), clock.during(stages.OTHER):
-        clocked = bundled.synthesize("A clock is put around it.", seed=3)
-    whole = time.perf_counter() - start
+    shares: list[float] = []
+    while len(shares) < 5 and max(shares, default=0.0) <= 0.8:  # a pause outside comes once, a clock left out always
+        clock = stages.StageClock()
+        start = time.perf_counter()
+        with stages.clocked(bundled, clock), clock.during(stages.OTHER):
+            clocked = bundled.synthesize("A clock is put around it.", seed=3)
+        shares.append(sum(clock.seconds.values()) / (time.perf_counter() - start))
     # what is outside: putting the clock on and off, far below a tenth of a synthesis
-    assert 0.8 * whole < sum(clock.seconds.values()) <= whole
+    assert 0.8 < max(shares) <= 1.0, shares
     assert {name: vars(bundled).get(name) for name in before} == before
     assert "forward" not in vars(bundled.acoustic.trunk)
     assert np.array_equal(clocked.waveform, bundled.synthesize("A clock is put around it.", seed=3).waveform)

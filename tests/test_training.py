@@ -240,7 +240,7 @@ def test_a_signal_saves_and_ends_well_and_the_run_goes_on(tmp_path, name):
     whole = make(tmp_path / "whole", 300)
     whole.fit(batch_of, losses_of, total)
     command = [sys.executable, str(HERE / "training_toy.py"), str(tmp_path / "broken"), "300", name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert f"stopped by {name}; the same command resumes from step 40" in done.stderr
     second = make(tmp_path / "broken", 300)
