@@ -173,6 +173,8 @@ def test_rows_in_parts_get_the_noise_of_the_whole():
             torch.randn(size=(2 * len(x), 3), generator=g),
             torch.randint(1, 9, (len(x),), generator=g),
             torch.randint(9, size=(len(x), 2), generator=g),
+            torch.randint(2, high=9, size=(len(x),), generator=g),
+            torch.randint(low=2, high=9, size=(len(x),), generator=g),
             torch.rand((), generator=g).expand(len(x)),
         ]
 

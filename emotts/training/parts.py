@@ -91,8 +91,10 @@ class NoiseOfTheWhole(TorchFunctionMode):
 
     def _randint(self, *bounds: Any, **kwargs: Any) -> Tensor:
         """Draw as torch.randint([low,] high, size, *, ...) does."""
-        size = bounds[-1] if isinstance(bounds[-1], Sequence) else kwargs.pop("size")
-        low, high = ([0] + [bound for bound in bounds if isinstance(bound, int)])[-2:]
+        size = bounds[-1] if bounds and isinstance(bounds[-1], Sequence) else kwargs.pop("size")
+        given = [bound for bound in bounds if isinstance(bound, int)]
+        high = kwargs.pop("high") if "high" in kwargs else given.pop()
+        low = kwargs.pop("low", given[0] if given else 0)
         shape, keep = self._enlarged(tuple(size))
         return torch.randint(low, high, shape, **kwargs)[keep]
 
