@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from emotts.depthwise import convolve, convolve_with_gradient
 from emotts.kernels import attend_padded, choose_backend
 
 HEAD_DIM = 64
@@ -164,15 +165,11 @@ class ConvNeXtBlock(nn.Module):
         return x + self.gain * self.dropout(hidden)
 
     def _over_time(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
             return self.depthwise(x.transpose(1, 2)).transpose(1, 2)  # [B, T, C] -> [B, C, T] -> [B, T, C]
-        # The same with time as the width of a picture: [B, T, C] lies in memory as oneDNN wants pictures, twice as fast.
         conv = self.depthwise
-        picture = x.transpose(1, 2)[:, :, None, :]  # [B, T, C] -> [B, C, 1, T]
-        out = F.conv2d(
-            picture, conv.weight[:, :, None, :], conv.bias, padding=(0, conv.kernel_size[0] // 2), groups=conv.groups
-        )
-        return out[:, :, 0].transpose(1, 2)  # [B, C, 1, T] -> [B, T, C]
+        assert conv.bias is not None
+        return (convolve_with_gradient if torch.is_grad_enabled() else convolve)(x, conv.weight, conv.bias)
 
 
 def rotary_tables(

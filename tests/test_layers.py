@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from emotts.depthwise import convolve_with_gradient
 from emotts.layers import (
     HEAD_DIM,
     Attention,
@@ -128,6 +129,35 @@ def test_convolution_without_gradients_is_that_of_training():
     with torch.no_grad():
         fast = block(x, None, modulation, None)
     torch.testing.assert_close(fast, block(x, None, modulation, None).detach(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_taps", [1, 5, 7])
+@pytest.mark.parametrize("n_frames", [2, 11])
+def test_the_depthwise_convolution_and_its_gradients_are_those_of_torch(n_taps, n_frames):
+    torch.manual_seed(0)
+    wanted = torch.nn.Conv1d(6, 6, n_taps, padding=n_taps // 2, groups=6).double()
+    x = torch.randn(3, n_frames, 6, dtype=torch.double, requires_grad=True)
+    leaves = (x, wanted.weight, wanted.bias)
+    out = convolve_with_gradient(*leaves)
+    torch.testing.assert_close(out, wanted(x.transpose(1, 2)).transpose(1, 2))
+    gradient = torch.randn_like(out)
+    got = torch.autograd.grad(out, leaves, gradient)
+    of_torch = torch.autograd.grad(wanted(x.transpose(1, 2)).transpose(1, 2), leaves, gradient)
+    torch.testing.assert_close(got, of_torch)
+
+
+def test_the_depthwise_convolution_follows_autocast_and_derives_only_what_is_asked():
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(2, 9, 4), torch.randn(4, 1, 5, requires_grad=True), torch.randn(4)
+    exact = convolve_with_gradient(x, weight, bias)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = convolve_with_gradient(x, weight, bias)
+    assert (exact.dtype, half.dtype) == (torch.float32, torch.bfloat16)
+    torch.testing.assert_close(half.float(), exact, atol=0.1, rtol=0.02)
+    half.float().square().sum().backward()
+    assert weight.grad is not None and weight.grad.dtype == torch.float32
+    (of_exact,) = torch.autograd.grad(exact.square().sum(), weight)
+    torch.testing.assert_close(weight.grad, of_exact, atol=0.5, rtol=0.05)
 
 
 def test_bad_layouts_are_refused():

@@ -3,6 +3,7 @@
 One process talks to nobody, and everything here is then the identity.
 """
 
+import atexit
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ class Ranks:
 
     def __init__(self, rank: int, count: int, device: torch.device) -> None:
         self.rank, self.count, self.device = rank, count, device
+        if count > 1:
+            atexit.register(_leave)
 
     @property
     def is_first(self) -> bool:
@@ -81,6 +84,12 @@ class Ranks:
         """Wait for the others."""
         if self.count > 1:
             dist.barrier()
+
+
+def _leave() -> None:
+    """Part from the others before Python ends: threads of the connections that are still there then may abort the process."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _gradient_of(parameter: nn.Parameter) -> Tensor:
