@@ -237,6 +237,17 @@ def test_batches_are_made_ahead_in_order_and_errors_arrive():
             batches.next()
 
 
+def test_batches_are_made_by_one_thread_and_the_model_keeps_all_of_its_own():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with Prefetch(lambda i: torch.get_num_threads(), iter(range(3))) as batches:
+            assert [batches.next() for _ in range(3)] == [1, 1, 1]
+            assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_saves_and_ends_well_and_the_run_goes_on(tmp_path, name):
     whole = make(tmp_path / "whole", 300)

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+import torch
+from threadpoolctl import threadpool_limits
+
 BatchT = TypeVar("BatchT")
 AHEAD = 4  # batches that are made in advance
 
@@ -23,7 +26,7 @@ class Prefetch(Generic[BatchT]):
     def __init__(self, batch_of: Callable[[int], BatchT], indices: Iterator[int], ahead: int = AHEAD) -> None:
         self.batch_of, self.indices, self.ahead = batch_of, indices, ahead
         self.waited_s = 0.0
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches", initializer=_compute_alone)
         self._coming: deque[Future[BatchT]] = deque()
 
     def __enter__(self) -> "Prefetch[BatchT]":
@@ -44,3 +47,13 @@ class Prefetch(Generic[BatchT]):
     def _order(self) -> None:
         while len(self._coming) < self.ahead and (index := next(self.indices, None)) is not None:
             self._coming.append(self._pool.submit(self.batch_of, index))
+
+
+def _compute_alone() -> None:
+    """Let this thread compute without helpers of its own.
+
+    With more helpers than cores, OpenMP no longer lets those of the training thread wait for work awake, and every operation of the
+    model would begin with waking them.
+    """
+    torch.get_num_threads()  # or torch would set the number anew when it first needs it
+    threadpool_limits(1, user_api="openmp")
