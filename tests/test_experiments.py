@@ -329,4 +329,6 @@ def test_what_was_made_is_compared_with_what_was_shipped(workplace: Path, monkey
 def test_headers_say_what_was_trained(experiment: str) -> None:
     text = (ROOT / f"conf/experiment/{experiment}.yaml").read_text()
     was_run = experiment == "simulated_cpu"  # the others await their corpora
-    assert ("\n# trained:  from nothing and in full" if was_run else "never in full") in text and "\n# trained:  " in text
+    assert (
+        "\n# trained:  from nothing and in full" if was_run else "never in full"
+    ) in text and "\n# trained:  " in text
