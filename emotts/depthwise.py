@@ -9,31 +9,40 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve x [B, T, C] with a kernel for each channel, weight [C, 1, odd K], to [B, T, C]; T stays."""
-    picture = x.transpose(1, 2)[:, :, None, :]  # [B, T, C] -> [B, C, 1, T]
-    padding = (0, weight.shape[2] // 2)
-    out = F.conv2d(picture, weight[:, :, None, :], bias, padding=padding, groups=len(weight))
-    return out[:, :, 0].transpose(1, 2)  # [B, C, 1, T] -> [B, T, C]
+def over_time(conv: nn.Conv1d, x: Tensor) -> Tensor:
+    """Apply a depthwise convolution, with bias and of an odd width padded by half of it, to x [B, T, C]; gives [B, T, C].
 
-
-def convolve_with_gradient(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Do as `convolve`, in a way that can be derived once; under autocast in its type."""
+    On a CPU its gradient can be taken once.
+    """
     device = x.device.type
+    if device != "cpu" or torch.compiler.is_compiling():
+        return conv(x.transpose(1, 2)).transpose(1, 2)  # [B, T, C] -> [B, C, T] -> [B, T, C]
+    weight, bias = conv.weight, conv.bias
+    assert bias is not None
+    if not torch.is_grad_enabled():
+        return _convolve(x, weight, bias)
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
     return _Convolution.apply(x, weight, bias)
 
 
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolve x [B, T, C] with a kernel for each channel, weight [C, 1, odd K], to [B, T, C]."""
+    picture = x.transpose(1, 2)[:, :, None, :]  # [B, T, C] -> [B, C, 1, T]
+    padding = (0, weight.shape[2] // 2)
+    out = F.conv2d(picture, weight[:, :, None, :], bias, padding=padding, groups=len(weight))
+    return out[:, :, 0].transpose(1, 2)  # [B, C, 1, T] -> [B, T, C]
+
+
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         context.save_for_backward(x, weight)
-        return convolve(x, weight, bias)
+        return _convolve(x, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -43,7 +52,7 @@ class _Convolution(torch.autograd.Function):
         n_taps, n_frames = weight.shape[2], x.shape[1]
         of_x = of_weight = None
         if wants_x:
-            of_x = convolve(gradient, weight.flip(2), None)
+            of_x = _convolve(gradient, weight.flip(2), None)
         if wants_weight:
             padded = F.pad(x, (0, 0, n_taps // 2, n_taps // 2))
             exact = torch.promote_types(weight.dtype, torch.float32)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from emotts.depthwise import convolve, convolve_with_gradient
+from emotts.depthwise import over_time
 from emotts.kernels import attend_padded, choose_backend
 
 HEAD_DIM = 64
@@ -160,16 +160,9 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None, modulations: Sequence[Tensor], rope: Tensor | None) -> Tensor:
         """Map x [B, T, C] with mask [B, T] (None hides nothing) and modulations [B, 1 or T, 2 C] to [B, T, C]."""
-        hidden = self.norm(self._over_time(masked(x, mask)), modulations[0])
+        hidden = self.norm(over_time(self.depthwise, masked(x, mask)), modulations[0])
         hidden = self.contract(gelu(self.expand(hidden)))
         return x + self.gain * self.dropout(hidden)
-
-    def _over_time(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
-            return self.depthwise(x.transpose(1, 2)).transpose(1, 2)  # [B, T, C] -> [B, C, T] -> [B, T, C]
-        conv = self.depthwise
-        assert conv.bias is not None
-        return (convolve_with_gradient if torch.is_grad_enabled() else convolve)(x, conv.weight, conv.bias)
 
 
 def rotary_tables(

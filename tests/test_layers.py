@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emotts.depthwise import convolve_with_gradient
+from emotts.depthwise import over_time
 from emotts.layers import (
     HEAD_DIM,
     Attention,
@@ -138,7 +138,7 @@ def test_the_depthwise_convolution_and_its_gradients_are_those_of_torch(n_taps, 
     wanted = torch.nn.Conv1d(6, 6, n_taps, padding=n_taps // 2, groups=6).double()
     x = torch.randn(3, n_frames, 6, dtype=torch.double, requires_grad=True)
     leaves = (x, wanted.weight, wanted.bias)
-    out = convolve_with_gradient(*leaves)
+    out = over_time(wanted, x)
     torch.testing.assert_close(out, wanted(x.transpose(1, 2)).transpose(1, 2))
     gradient = torch.randn_like(out)
     got = torch.autograd.grad(out, leaves, gradient)
@@ -148,10 +148,13 @@ def test_the_depthwise_convolution_and_its_gradients_are_those_of_torch(n_taps, 
 
 def test_the_depthwise_convolution_follows_autocast_and_derives_only_what_is_asked():
     torch.manual_seed(0)
-    x, weight, bias = torch.randn(2, 9, 4), torch.randn(4, 1, 5, requires_grad=True), torch.randn(4)
-    exact = convolve_with_gradient(x, weight, bias)
+    conv, x = torch.nn.Conv1d(4, 4, 5, padding=2, groups=4), torch.randn(2, 9, 4)
+    weight = conv.weight
+    torch.nn.init.normal_(weight)
+    torch.nn.init.normal_(conv.bias.requires_grad_(False))
+    exact = over_time(conv, x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = convolve_with_gradient(x, weight, bias)
+        half = over_time(conv, x)
     assert (exact.dtype, half.dtype) == (torch.float32, torch.bfloat16)
     torch.testing.assert_close(half.float(), exact, atol=0.1, rtol=0.02)
     half.float().square().sum().backward()

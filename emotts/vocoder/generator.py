@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from emotts.audio import SPEC, AudioSpec
+from emotts.depthwise import over_time
 from emotts.layers import gelu, masked
 from emotts.vocoder.baseline import EnvelopeEstimator, Envelopes, SpectrumRenderer, band_centres
 from emotts.vocoder.excitation import SourceState, SourceSTFT, advance_phase, sample_source_state
@@ -146,8 +147,7 @@ class CorrectionBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Map x [B, T, C] with mask [B, T] (None hides nothing) to [B, T, C]."""
-        hidden = masked(x, mask).transpose(1, 2)  # [B, T, C] -> [B, C, T]
-        hidden = self.depthwise(hidden).transpose(1, 2)  # [B, C, T] -> [B, T, C]
+        hidden = over_time(self.depthwise, masked(x, mask))
         return x + self.contract(gelu(self.expand(self.norm(hidden))))
 
 
