@@ -4,6 +4,9 @@ One process talks to nobody, and everything here is then the identity.
 """
 
 import atexit
+import gc
+import time
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +15,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from emotts.training.memory import free_cache, is_out_of_memory
+
+if (
+    dist.is_available()
+):  # now, as there is no group: the functions of this module keep that of its import for good; see _leave
+    import torch.distributed.nn.functional
 
 
 class Ranks:
@@ -87,9 +95,18 @@ class Ranks:
 
 
 def _leave() -> None:
-    """Part from the others before Python ends: threads of the connections that are still there then may abort the process."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    """Part from the others while Python still runs.
+
+    A thread of the connections that lets go of a tensor while Python ends aborts the process (https://github.com/pytorch/pytorch/pull/179291).
+    The threads end with the group, which lives as long as anybody refers to it.
+    """
+    if not dist.is_initialized():
+        return
+    group = weakref.ref(dist.group.WORLD)
+    dist.destroy_process_group()
+    gc.collect()
+    if group() is not None:  # spread weights: the caches of torch keep the mesh, and that keeps the group
+        time.sleep(1.0)  # so that the threads come to their turn and have nothing left
 
 
 def _gradient_of(parameter: nn.Parameter) -> Tensor:
