@@ -197,12 +197,13 @@ def thaiser(shelf: Shelf) -> None:
 
 
 def emotiontalk(shelf: Shelf) -> None:
-    names = [f"G00009_42_14_{k:03d}" for k in range(N)]
+    names = [f"{('G00009', 'G00012', 'G00003', 'G00009')[k % 4]}_42_14_{k:03d}" for k in range(N)]
     files = {}
     for k, name in enumerate(names):
-        shelf.clip(name, f"audio/G00009/G00009_42/G00009_42_14/{name}.wav")
+        place = f"audio/{name[:6]}/{name[:9]}/{name[:12]}"
+        shelf.clip(name, f"{place}/{name}.wav")
         entry = {"data": ["sad", "sad"], "emotion_result": "sad", "speaker_id": str(k % 4), "content": "你好"}
-        files[name] = (f"audio/G00009/G00009_42/G00009_42_14/{name}.json", json.dumps(entry))
+        files[name] = (f"{place}/{name}.json", json.dumps(entry))
     shelf.beside(files)
 
 

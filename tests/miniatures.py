@@ -289,10 +289,15 @@ def thaiser(root: Path) -> None:
 
 def emotiontalk(root: Path) -> None:
     for k, (a, b, emotion) in enumerate(
-        (("42", "14", "angry"), ("42", "15", "Happy"), ("43", "01", "neutral"), ("44", "01", "sad"))
+        (
+            ("G00009_42", "14", "angry"),
+            ("G00009_42", "15", "Happy"),
+            ("G00012_43", "01", "neutral"),
+            ("G00003_44", "01", "sad"),
+        )
     ):
-        name = f"G00009_{a}_{b}_{k:03d}"
-        place = f"G00009/G00009_{a}/G00009_{a}_{b}"
+        name = f"{a}_{b}_{k:03d}"
+        place = f"{a[:6]}/{a}/{a}_{b}"
         put(root / f"audio/{place}/{name}.wav", tone(rate=44_100))
         entry = {
             "data": [emotion.lower(), "neutral", emotion.lower()],

@@ -11,6 +11,7 @@ from miniatures import MINIATURES, POINTER, msp_improv, msp_podcast, put, tone
 
 from emotts.data.corpora.cremad import CREMAD
 from emotts.data.corpora.emodb import EmoDB
+from emotts.data.corpora.emotiontalk import EmotionTalk
 from emotts.data.corpora.esd import ESD
 from emotts.data.corpora.expresso import Expresso
 from emotts.data.corpora.folder import OwnFolder
@@ -269,7 +270,7 @@ def test_the_target_of_cremad_is_what_was_asked_for(tmp_path: Path) -> None:
 
 
 def test_options_choose_the_part_and_the_split(tmp_path: Path) -> None:
-    for name in ("esd", "mead", "expresso", "thaiser", "vctk"):
+    for name in ("esd", "mead", "expresso", "thaiser", "vctk", "emotiontalk"):
         MINIATURES[name](tmp_path / name)
     english = ESD(split="sentences", languages=("en-us",)).read(tmp_path / "esd")
     assert {row.language for row in english.rows} == {"en-us"}
@@ -287,6 +288,18 @@ def test_options_choose_the_part_and_the_split(tmp_path: Path) -> None:
     assert [row.audio.split("/")[1] for row in clips] == ["clip", "clip", "clip", "mic"]
     first = VCTK(microphone=1).read(tmp_path / "vctk")
     assert "p280" in {row.speaker for row in first.rows}
+    published = {row.id: row.split for row in EmotionTalk().read(tmp_path / "emotiontalk").rows}
+    assert published == {
+        "emotiontalk-G00003_44_01_003": "test",
+        "emotiontalk-G00009_42_14_000": "train",
+        "emotiontalk-G00009_42_15_001": "train",
+        "emotiontalk-G00012_43_01_002": "valid",
+    }
+    by_speaker = EmotionTalk(split="speakers").read(tmp_path / "emotiontalk").rows
+    assert sorted(row.split for row in by_speaker) == ["test", "train", "train", "valid"]
+    assert {row.id: row.split for row in by_speaker} != published
+    with pytest.raises(ValueError, match="must be"):
+        EmotionTalk(split="hash").read(tmp_path / "emotiontalk")
 
 
 def test_split_folders_of_esd_are_taken_at_their_word(tmp_path: Path) -> None:
