@@ -1,7 +1,8 @@
-"""Measure what the rows of a large manifest cost: memory in a process, opening it first and later, planning an epoch, reading rows.
+"""Measure what the rows of a large manifest cost: memory in a process, opening it first and later, planning an epoch, reading rows,
+and merging the shards of a preparation.
 
-    python benchmarks/manifest_index.py                     # 300,000 rows, 0.6 GB of disk for some minutes
-    python benchmarks/manifest_index.py --rows 1200000      # 1,300 hours, 2.4 GB
+    python benchmarks/manifest_index.py                     # 300,000 rows, 1.5 GB of disk for some minutes
+    python benchmarks/manifest_index.py --rows 1200000      # 1,300 hours, 6 GB
 
 The manifest is made of copies of the miniature corpus' rows under other names, four times as long; the index is laid beside it.
 Every way runs in a process of its own. Times are processor seconds of one core.
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,39 @@ def listed(folder: Path) -> dict[str, Any]:
     return {"rows": len(rows), "mb_per_hour": (memory_mb()["RssAnon"] - before["RssAnon"]) / hours, "seconds": seconds}
 
 
+def merged(folder: Path) -> dict[str, Any]:
+    """Merge the records of shards, as prepare_corpus.py does at its end."""
+    from emotts.data.corpora.registry import corpus_facts
+    from emotts.data.corpora.rows import Listing
+    from emotts.data.prepare import Job, Shard, merge_shards
+    from emotts.data.prepare_clip import Settings
+
+    output = folder / "merged"
+    (output / "shards").mkdir(parents=True)
+    shards, n = [], 0
+    with (folder / "manifest.jsonl").open(encoding="utf-8") as file:
+        while lines := list(islice(file, SHARD)):
+            rows = [json.loads(line) for line in lines]
+            origins = [
+                {"id": row["id"], "corpus": "many", "source": row["audio"], "raw_label": row["label"], "gender": None,
+                 "alignment": "expected", "avd_weight": [0.4, 0.4, 0.4]} for row in rows
+            ]  # fmt: skip
+            shards.append(Shard(f"many-{len(shards):05d}", (), ()))
+            record = {"fingerprint": "", "rows": rows, "origins": origins, "problems": []}
+            (output / "shards" / f"{shards[-1].name}.json").write_text(json.dumps(record), encoding="utf-8")
+            n += len(rows)
+    job, facts = Job(folder, output, Settings()), corpus_facts()["folder"]
+    before, started = memory_mb(), time.process_time()
+    report = merge_shards(job, shards, Listing([]), facts)
+    seconds = time.process_time() - started
+    if (
+        report["utterances"] != n
+        or (output / "manifest.jsonl").read_bytes() != (folder / "manifest.jsonl").read_bytes()
+    ):
+        sys.exit("the merged manifest is another one")
+    return {"seconds": seconds, "peak_mb": peak_mb() - before["RssAnon"] - before["RssFile"]}
+
+
 def timed(action: Callable[[], Any]) -> float:
     """Return the least processor seconds of some tries."""
     times = []
@@ -182,11 +217,11 @@ def peak_mb() -> float:
     return float(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1e3
 
 
-WAYS: dict[str, Callable[[Path], dict[str, Any]]] = {"first": first, "later": later, "listed": listed}
+WAYS: dict[str, Callable[[Path], dict[str, Any]]] = {"first": first, "later": later, "listed": listed, "merged": merged}
 
 
 def table(found: dict[str, dict[str, Any]]) -> list[Row]:
-    first, later, listed = (found[way] for way in WAYS)
+    first, later, listed, merged = (found[way] for way in WAYS)
     hours, n = first["hours"], first["rows"]
     each = {name: later[name] / hours for name in ("corpus_mb", "held_mb", "mapped_mb", "peak_mb")}
     return [
@@ -204,6 +239,8 @@ def table(found: dict[str, dict[str, Any]]) -> list[Row]:
             numbers={"seconds": later["plan_s"]}),
         Row(f"rows of a batch of {FRAMES:,} frames", "below 5 ms", f"{later['rows_ms']:.1f} ms for {later['batch_rows']} rows",
             later["rows_ms"] < 5.0, {"ms": later["rows_ms"]}),
+        Row("merging the records of shards", "-", f"{merged['seconds']:.0f} s ({n / merged['seconds']:,.0f} rows a second), "
+            f"at most {merged['peak_mb']:,.0f} MB", numbers=merged),
         Row("registers of all voices", "-", f"{later['registers_s']:.0f} s for {later['registers']} voices", numbers={
             "seconds": later["registers_s"]}),
     ]  # fmt: skip

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TextIO
 
 from emotts.audio import SPEC
 from emotts.emotion.labels import AVD_MEANS, LABELS, MAX_INTENSITY
@@ -115,10 +117,18 @@ def parse_row(line: str) -> ManifestRow:
         values = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"a manifest line must be a JSON object; got {line[:80]!r}") from error
-    keys = set(values) if isinstance(values, dict) else set()
-    if not _NEEDED <= keys <= _KEYS:
-        missing = sorted(_NEEDED - keys)
-        raise ValueError(f"manifest row: missing keys {missing}, unknown keys {sorted(keys - _KEYS)}")
+    return row_of(values)
+
+
+def row_of(values: object) -> ManifestRow:
+    """Return the row that an object of JSON describes.
+
+    Raises:
+        ValueError: A key is missing or unknown, or the values contradict each other.
+    """
+    if not isinstance(values, dict) or not _NEEDED <= values.keys() <= _KEYS:
+        keys = set(values) if isinstance(values, dict) else set()
+        raise ValueError(f"manifest row: missing keys {sorted(_NEEDED - keys)}, unknown keys {sorted(keys - _KEYS)}")
     return ManifestRow(**values)
 
 
@@ -129,10 +139,14 @@ def read_manifest(path: str | Path) -> list[ManifestRow]:
         FileNotFoundError: If there is no such file.
         ValueError: If a row is wrong or an id appears twice; the message names the line.
     """
+    return list(iterate_manifest(path))
+
+
+def iterate_manifest(path: str | Path) -> Iterator[ManifestRow]:
+    """Give the rows of a manifest one by one; of those before, only the ids are kept. Errors are those of `read_manifest`."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no manifest at {path}; {REMEDY}")
-    rows: list[ManifestRow] = []
     seen: set[str] = set()
     with path.open("rb") as file:  # lines end where JSON's do, not at what else Unicode takes for the end of one
         for number, line in enumerate(file, start=1):
@@ -142,8 +156,7 @@ def read_manifest(path: str | Path) -> list[ManifestRow]:
             if row.id in seen:
                 raise ValueError(f"{path}, line {number}: id {row.id!r} appears twice")
             seen.add(row.id)
-            rows.append(row)
-    return rows
+            yield row
 
 
 def parse_numbered(path: Path, number: int, line: bytes) -> ManifestRow:
@@ -160,17 +173,25 @@ def parse_numbered(path: Path, number: int, line: bytes) -> ManifestRow:
 
 def write_manifest(path: str | Path, rows: Iterable[ManifestRow]) -> None:
     """Write rows to a temporary file and rename it, so that a manifest is whole or absent."""
-    write_atomically(path, "".join(row.to_json() + "\n" for row in rows))
+    with writing(path) as file:
+        file.writelines(row.to_json() + "\n" for row in rows)
 
 
 def write_atomically(path: str | Path, text: str) -> None:
     """Write text to a temporary file beside `path`, then rename it."""
+    with writing(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[TextIO]:
+    """Open a temporary file beside `path` for text; it takes that name where all went well, and is gone else."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+            yield file
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     finally:

@@ -12,7 +12,8 @@ import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from emotts.audio import save_audio
 from emotts.data.alignment import EXPECTED
 from emotts.data.corpora.rows import CorpusFacts, Listing, Problem, SourceRow
 from emotts.data.faults import MachineFault, fault_at, is_of_machine
-from emotts.data.manifest import SPLITS, ManifestRow, parse_row, write_atomically, write_manifest
+from emotts.data.manifest import SPLITS, ManifestRow, row_of, write_atomically, writing
 from emotts.data.prepare_audio import speaker_gain_db
 from emotts.data.prepare_clip import VOTES_FORMAT, MelJudge, Prepared, Settings, SpeechListener, prepare_clip
-from emotts.data.prepare_listing import OTHERS, write_lines
+from emotts.data.prepare_listing import OTHERS, json_line
 from emotts.data.prepare_needs import missing_readers
 
 
@@ -141,20 +142,26 @@ def check_shards(job: Job, shards: Iterable[Shard]) -> None:
 
 
 def merge_shards(job: Job, shards: Sequence[Shard], listing: Listing, facts: CorpusFacts) -> dict[str, Any]:
-    """Write manifest.jsonl, origins.jsonl, quarantine.jsonl and report.json from finished shards; return the report."""
-    rows: list[ManifestRow] = []
-    origins: list[dict[str, Any]] = []
-    problems = [{"stage": "listing", **asdict(problem)} for problem in listing.problems]
-    for shard in shards:
-        record = json.loads(_record(job, shard).read_text(encoding="utf-8"))
-        rows += [parse_row(json.dumps(row)) for row in record["rows"]]
-        origins += record["origins"]
-        problems += [{"stage": "preparation", **problem} for problem in record["problems"]]
-    write_lines(job.output / "origins.jsonl", origins)
-    write_lines(job.output / "quarantine.jsonl", problems)
-    report = _report(rows, origins, problems, listing, facts)
-    write_atomically(job.output / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    write_manifest(job.output / "manifest.jsonl", rows)
+    """Write manifest.jsonl, origins.jsonl, quarantine.jsonl and report.json from finished shards; return the report.
+
+    One shard is in memory at a time.
+    """
+    tally = _Tally(quarantined=Counter(["listing"] * len(listing.problems)))
+    with ExitStack() as files:  # the manifest takes its place last
+        manifest, origins, quarantine = (
+            files.enter_context(writing(job.output / f"{name}.jsonl")) for name in ("manifest", "origins", "quarantine")
+        )
+        for problem in listing.problems:
+            quarantine.write(json_line({"stage": "listing", **asdict(problem)}))
+        for shard in shards:
+            record = json.loads(_record(job, shard).read_text(encoding="utf-8"))
+            rows = [row_of(row) for row in record["rows"]]
+            manifest.writelines(row.to_json() + "\n" for row in rows)
+            origins.writelines(map(json_line, record["origins"]))
+            quarantine.writelines(json_line({"stage": "preparation", **problem}) for problem in record["problems"])
+            tally.add(rows, record["origins"], len(record["problems"]))
+        report = tally.report(listing, facts)
+        write_atomically(job.output / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     return report
 
 
@@ -244,26 +251,40 @@ def _is_finished(job: Job, shard: Shard, unread: Sequence[str]) -> bool:
     return not set(unread) < set(_check_fingerprint(job, shard).get("unread", ()))
 
 
-def _report(
-    rows: Sequence[ManifestRow],
-    origins: Sequence[Mapping[str, Any]],
-    problems: Sequence[Mapping[str, Any]],
-    listing: Listing,
-    facts: CorpusFacts,
-) -> dict[str, Any]:
-    seconds: defaultdict[str, float] = defaultdict(float)
-    for row in rows:
-        seconds[row.split] += row.duration_s
-    return {
-        "corpus": facts.title,
-        "found": completeness(listing, facts),
-        "notes": listing.notes,
-        "split_by": facts.split,
-        "utterances": len(rows),
-        "listed": len(listing.rows),
-        "quarantined": dict(Counter(problem["stage"] for problem in problems)),
-        "hours": {split: round(value / 3_600.0, 3) for split, value in sorted(seconds.items())},
-        "alignment": dict(sorted(Counter(origin["alignment"] for origin in origins).items())),
-        "filled_by_recogniser": sum(any(0.0 < w < 1.0 for w in origin["avd_weight"]) for origin in origins),
-        "licences": sorted({row.licence for row in rows}),
-    }
+@dataclass
+class _Tally:
+    """What the report counts, shard by shard."""
+
+    n: int = 0
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # by split
+    alignment: Counter[str] = field(default_factory=Counter)
+    quarantined: Counter[str] = field(default_factory=Counter)
+    licences: set[str] = field(default_factory=set)
+    filled: int = 0
+
+    def add(self, rows: Sequence[ManifestRow], origins: Sequence[Mapping[str, Any]], n_problems: int) -> None:
+        """Count a shard."""
+        self.n += len(rows)
+        for row in rows:
+            self.seconds[row.split] += row.duration_s
+        self.alignment.update(origin["alignment"] for origin in origins)
+        self.filled += sum(any(0.0 < weight < 1.0 for weight in origin["avd_weight"]) for origin in origins)
+        self.licences.update(row.licence for row in rows)
+        if n_problems:
+            self.quarantined["preparation"] += n_problems
+
+    def report(self, listing: Listing, facts: CorpusFacts) -> dict[str, Any]:
+        """Return what stands in report.json."""
+        return {
+            "corpus": facts.title,
+            "found": completeness(listing, facts),
+            "notes": listing.notes,
+            "split_by": facts.split,
+            "utterances": self.n,
+            "listed": len(listing.rows),
+            "quarantined": dict(self.quarantined),
+            "hours": {split: round(value / 3_600.0, 3) for split, value in sorted(self.seconds.items())},
+            "alignment": dict(sorted(self.alignment.items())),
+            "filled_by_recogniser": self.filled,
+            "licences": sorted(self.licences),
+        }

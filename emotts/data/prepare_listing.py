@@ -6,13 +6,14 @@ Everything that makes a folder the wrong one is found before a byte of it is cha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from emotts.data.corpora.rows import Listing, SourceRow, parse_source
-from emotts.data.manifest import write_atomically
+from emotts.data.manifest import writing
 from emotts.emotion.labels import LABELS
 
 OTHERS = (
@@ -83,8 +84,11 @@ def check_listing(output: Path, listing: Listing) -> None:
         raise ValueError(
             f"output {str(output)!r} holds the corpus {owner!r}; choose another folder for {listing.rows[0].corpus!r}."
         )
-    if is_begun(output) and sources.read_text(encoding="utf-8") != _text(listing):
-        raise ValueError(f"output {str(output)!r} {OTHERS}")
+    if not is_begun(output):
+        return
+    with open(sources, encoding="utf-8", newline="\n") as file:
+        if any(old != new for old, new in zip_longest(file, _lines(listing))):
+            raise ValueError(f"output {str(output)!r} {OTHERS}")
 
 
 def write_listing(output: Path, listing: Listing) -> None:
@@ -92,7 +96,8 @@ def write_listing(output: Path, listing: Listing) -> None:
 
     What a preparation of these clips has put into quarantine stays there.
     """
-    write_atomically(output / "sources.jsonl", _text(listing))
+    with writing(output / "sources.jsonl") as file:
+        file.writelines(_lines(listing))
     problems = [{"stage": "listing", **asdict(problem)} for problem in listing.problems]
     kept = output / "quarantine.jsonl"
     if kept.is_file() and is_begun(output):
@@ -103,8 +108,14 @@ def write_listing(output: Path, listing: Listing) -> None:
 
 def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     """Write lines of JSON to a temporary file beside `path`, then rename it."""
-    write_atomically(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    with writing(path) as file:
+        file.writelines(map(json_line, lines))
 
 
-def _text(listing: Listing) -> str:
-    return "".join(row.to_json() + "\n" for row in listing.rows)
+def json_line(values: Mapping[str, Any]) -> str:
+    """Return one line of JSON with its end."""
+    return json.dumps(values, ensure_ascii=False) + "\n"
+
+
+def _lines(listing: Listing) -> Iterator[str]:
+    return (row.to_json() + "\n" for row in listing.rows)

@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from emotts.audio import SPEC, LogMel, frame_energy, save_audio
-from emotts.data.manifest import ManifestRow, parse_row, write_atomically, write_manifest
+from emotts.data.manifest import ManifestRow, row_of, write_atomically, writing
 from emotts.emotion.labels import LABELS
 from emotts.emotion.rendering import controls_for
 from emotts.simulation.checks import Recogniser, WhisperTiny, recognise_shard, rejection_reasons
@@ -115,24 +115,35 @@ def render_shards(job: CorpusJob, shards: list[Shard], processes: int) -> None:
 
 
 def merge_shards(folder: Path, shards: list[Shard]) -> dict[str, Any]:
-    """Write `manifest.jsonl` and `report.json` from finished shards, in the order of the plan; return the report."""
-    rows: list[ManifestRow] = []
+    """Write `manifest.jsonl` and `report.json` from finished shards, in the order of the plan; return the report.
+
+    One shard is in memory at a time.
+    """
+    n = 0
     rejected: Counter[str] = Counter()
     seconds: Seconds = defaultdict(float)
-    for shard in shards:
-        record = json.loads((folder / "shards" / f"{shard.name}.json").read_text(encoding="utf-8"))
-        rows += [parse_row(json.dumps(row)) for row in record["rows"]]
-        rejected.update(record["rejected"])
-        for step, value in record["seconds"].items():
-            seconds[step] += value
-    write_manifest(folder / "manifest.jsonl", rows)
+    hours: dict[str, Seconds] = {attribute: defaultdict(float) for attribute in ("split", "voice", "label")}
+    with writing(folder / "manifest.jsonl") as manifest:
+        for shard in shards:
+            record = json.loads((folder / "shards" / f"{shard.name}.json").read_text(encoding="utf-8"))
+            for row in map(row_of, record["rows"]):
+                manifest.write(row.to_json() + "\n")
+                n += 1
+                for attribute, totals in hours.items():
+                    totals[str(getattr(row, attribute))] += row.duration_s / 3_600.0
+            rejected.update(record["rejected"])
+            for step, value in record["seconds"].items():
+                seconds[step] += value
+    by_split, by_voice, by_label = (
+        {key: round(value, 3) for key, value in sorted(totals.items())} for totals in hours.values()
+    )
     report = {
-        "utterances": len(rows),
+        "utterances": n,
         "planned": sum(len(shard.utterances) for shard in shards),
         "rejected": dict(rejected),
-        "hours": _hours(rows, "split"),
-        "hours_by_voice": _hours(rows, "voice"),
-        "hours_by_label": _hours(rows, "label"),
+        "hours": by_split,
+        "hours_by_voice": by_voice,
+        "hours_by_label": by_label,
         "processor_seconds": {key: round(value, 1) for key, value in seconds.items()},
     }
     write_atomically(folder / "report.json", json.dumps(report, indent=2) + "\n")
@@ -299,10 +310,3 @@ def _check_fingerprint(path: Path, shard: Shard) -> None:
         raise ValueError(
             f"{path} was made from other sentences, voices or seed; choose another output folder or delete its shards"
         )
-
-
-def _hours(rows: list[ManifestRow], attribute: str) -> dict[str, float]:
-    totals: defaultdict[str, float] = defaultdict(float)
-    for row in rows:
-        totals[str(getattr(row, attribute))] += row.duration_s / 3_600.0
-    return {key: round(value, 3) for key, value in sorted(totals.items())}
