@@ -10,6 +10,7 @@ Results: benchmarks/results/manifest_index.json, manifest_index.md
 """
 
 import argparse
+import filecmp
 import json
 import os
 import subprocess
