@@ -11,6 +11,16 @@ from typing import BinaryIO
 Content = bytes | Callable[[BinaryIO], object]
 
 
+def user_cache(name: str) -> Path:
+    """Return a folder of emotts in the user's cache: $XDG_CACHE_HOME or ~/.cache, then emotts/<name>. Nothing is created.
+
+    Raises:
+        RuntimeError: the account has no home folder.
+    """
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "emotts" / name
+
+
 def write_durably(path: Path, content: Content) -> None:
     """Write a file in place and flush it to the disk; for names that nobody reads yet.
 

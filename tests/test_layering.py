@@ -15,7 +15,7 @@ LONGEST_FILE = 350  # lines
 # docs/design.md, section 3, from the bottom up. A room may import rooms of lower layers and itself.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("audio", "text", "durable", "strict_json", "workers"),
-    ("kernels", "depthwise", "provenance"),
+    ("kernels", "depthwise", "provenance", "compiled"),
     ("layers",),
     ("content", "prosody", "emotion", "speaker", "acoustic.flow", "vocoder"),
     ("acoustic.model", "checkpoint", "data", "metrics"),

@@ -24,6 +24,7 @@ from emotts.data.index_build import SHAPES, VERSION, Stamp, build_index
 from emotts.data.index_file import FormatError, copy_with_texts, map_columns
 from emotts.data.manifest import REMEDY, ManifestRow, parse_row
 from emotts.data.trust import FILE
+from emotts.durable import user_cache
 
 MANIFEST = "manifest.jsonl"
 YOUNG_NS = (
@@ -130,10 +131,9 @@ def open_index(manifest: Path, with_features: bool = True) -> Index:
 def _places(manifest: Path) -> Iterator[Path]:
     """Name where an index may lie: beside its manifest, or in the user's cache."""
     yield manifest.with_name(f"{manifest.stem}.index")
-    root = os.environ.get("XDG_CACHE_HOME")
     with contextlib.suppress(RuntimeError, OSError):  # an account without a home
         name = hashlib.sha256(str(manifest.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        yield (Path(root) if root else Path.home() / ".cache") / "emotts" / "indexes" / f"{name}.index"
+        yield user_cache("indexes") / f"{name}.index"
 
 
 def _fitting(manifest: Path, place: Path, with_features: bool) -> Index | None:

@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from emotts.durable import user_cache
 from emotts.kernels.nvrtc import KernelError, compile_source, nvrtc_version
 from emotts.kernels.variants import Variant, kernel_source
 
@@ -14,9 +15,8 @@ ELF = b"\x7fELF"  # how a cubin begins
 
 def cache_folder() -> Path:
     """Return where cubins are kept: $XDG_CACHE_HOME or ~/.cache, then emotts/kernels. Nothing is created."""
-    root = os.environ.get("XDG_CACHE_HOME")
     try:
-        return (Path(root) if root else Path.home() / ".cache") / "emotts" / "kernels"
+        return user_cache("kernels")
     except RuntimeError as error:  # an account without a home
         raise KernelError("no home folder to cache the kernel in; set XDG_CACHE_HOME to a folder.") from error
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from emotts.audio import SPEC, resample
+from emotts.compiled import librosa_part
 
 SPEAKER_RATE = 16_000
 N_FFT, HOP_LENGTH, N_MELS = 400, 160, 40
@@ -92,9 +93,9 @@ def prepare(audio: np.ndarray) -> np.ndarray:
 
 def power_mel(audio: np.ndarray) -> np.ndarray:
     """Return power mels [frames, 40] of audio [L] at 16 kHz, Slaney scale and area, as librosa's default."""
-    import librosa
-
-    mel = librosa.feature.melspectrogram(y=audio, sr=SPEAKER_RATE, n_fft=N_FFT, hop_length=HOP_LENGTH, n_mels=N_MELS)
+    mel = librosa_part("feature.spectral").melspectrogram(
+        y=audio, sr=SPEAKER_RATE, n_fft=N_FFT, hop_length=HOP_LENGTH, n_mels=N_MELS
+    )
     return mel.astype(np.float32).T
 
 

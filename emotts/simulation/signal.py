@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from emotts.audio import SPEC
+from emotts.compiled import librosa_part
 
 Array = NDArray[np.float64]
 Wave = NDArray[np.float32]
@@ -34,11 +35,10 @@ LOG_DB = float(np.log(10.0) / 20.0)
 
 def track_f0_range(waveform: Wave, low_hz: float, high_hz: float) -> Array:
     """Track F0 [T] in Hz (0 = unvoiced) of a voice whose range is known, by probabilistic YIN (Mauch & Dixon 2014)."""
-    import librosa
     import soxr
 
     ratio = SPEC.sample_rate // TRACKING_RATE
-    f0, _, _ = librosa.pyin(
+    f0, _, _ = librosa_part("core.pitch").pyin(
         soxr.resample(waveform, SPEC.sample_rate, TRACKING_RATE),
         fmin=low_hz,
         fmax=high_hz,
