@@ -302,6 +302,23 @@ def test_options_choose_the_part_and_the_split(tmp_path: Path) -> None:
         EmotionTalk(split="hash").read(tmp_path / "emotiontalk")
 
 
+def test_the_old_version_of_vctk_is_read(tmp_path: Path) -> None:
+    for name in ("p225_001", "p226_001", "p315_001"):
+        put(tmp_path / f"wav48/{name[:4]}/{name}.wav", tone(rate=48_000))
+        if name != "p315_001":
+            put(tmp_path / f"txt/{name[:4]}/{name}.txt", "Please call Stella.\n")
+    put(tmp_path / "txt/p226/p226_002.txt", "Ask her.\n")
+    people = "ID  AGE  GENDER  ACCENTS  REGION  \n225  23  F    English    Southern  England\n226  22  M    English    Surrey\n"
+    put(tmp_path / "speaker-info.txt", people + "248  23  F    Indian  \n")
+    listing = VCTK().read(tmp_path)
+    assert [(row.id, row.gender) for row in listing.rows] == [("vctk-p225_001", "f"), ("vctk-p226_001", "m")]
+    problems = [str(problem) for problem in listing.problems]
+    assert (
+        len(problems) == 2 and "p315_001.wav has no text" in problems[0] and problems[1] == "p226_002.wav is missing."
+    )
+    assert completeness(listing, VCTK.facts).startswith("VCTK: 2 clips, 2 of 109 speakers (107 missing)")
+
+
 def test_split_folders_of_esd_are_taken_at_their_word(tmp_path: Path) -> None:
     for split in ("train", "evaluation", "test"):
         put(tmp_path / f"0011/Angry/{split}/0011_{351 + len(split):06d}.wav")

@@ -105,7 +105,7 @@ class Listing:
     rows: list[SourceRow]
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    published: tuple[int, int] | None = None
+    published: tuple[int | None, int | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""VCTK 0.92, 110 speakers of English read: Yamagishi et al. (2019), University of Edinburgh. All of it counts as neutral."""
+"""VCTK, 110 speakers of English read: Yamagishi et al. (2019), University of Edinburgh. All of it counts as neutral.
+
+Version 0.92 has flac files of two microphones; version 0.80 has wav files of one, and 109 speakers.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import ranked_split
 
-PATTERN = r"(?P<name>(?P<spk>[ps]\d+)_(?P<utt>\d{3}))_mic(?P<mic>[12])\.flac$"
+PATTERN = r"(?P<name>(?P<spk>[ps]\d+)_(?P<utt>\d{3}))(?:_mic(?P<mic>[12]))?\.(?:flac|wav)$"
+OLD_SPEAKERS = 109  # of version 0.80
 TEXT = r"txt/(?P<spk>[ps]\d+)/(?P<name>(?P=spk)_\d{3})\.txt$"
 
 
@@ -19,7 +23,8 @@ class VCTK:
     """Loader of VCTK.
 
     Attributes:
-        microphone: 1 or 2; a speaker without it (p280 has no second) is left out, so that all sound alike.
+        microphone: 1 or 2; a speaker without it (p280 has no second) is left out, so that all sound alike. Version 0.80
+            has one.
     """
 
     microphone: int = 2
@@ -40,7 +45,9 @@ class VCTK:
             raise ValueError(f"microphone of VCTK must be 1 or 2; got {self.microphone!r}.")
         folder = CorpusFolder(root, self.facts)
         clips = folder.clips(PATTERN)
-        chosen = [clip for clip in clips if clip.match["mic"] == str(self.microphone)]
+        is_old = all(clip.match["mic"] is None for clip in clips)
+        end = "" if is_old else f"_mic{self.microphone}"
+        chosen = [clip for clip in clips if clip.match["mic"] == (None if is_old else str(self.microphone))]
         for speaker in sorted({c.match["spk"] for c in clips} - {c.match["spk"] for c in chosen}):
             folder.problem(f"speaker {speaker}", f"has no microphone {self.microphone} and is left out.")
         texts = {clip.match["name"]: clip.path for clip in folder.matching(TEXT)}
@@ -69,12 +76,12 @@ class VCTK:
                 )
             )
         present = {row.id for row in rows}
-        bad = {Path(problem.place).stem.rpartition("_mic")[0] for problem in folder.problems}
+        bad = {Path(problem.place).stem.partition("_mic")[0] for problem in folder.problems}
         speakers = {row.speaker for row in rows}
         for name in sorted(texts):
             if name.partition("_")[0] in speakers and f"vctk-{name}" not in present and name not in bad:
-                folder.problem(f"{name}_mic{self.microphone}.flac", "is missing.")
-        return Listing(rows, folder.problems)
+                folder.problem(f"{name}{end}.{'wav' if is_old else 'flac'}", "is missing.")
+        return Listing(rows, folder.problems, published=(None, OLD_SPEAKERS) if is_old else None)
 
 
 def _genders(folder: CorpusFolder) -> dict[str, str]:
@@ -84,7 +91,9 @@ def _genders(folder: CorpusFolder) -> dict[str, str]:
         for number, line in enumerate(folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"), start=1):
             cells = line.split()
             if len(cells) > 2 and cells[2] in ("F", "M"):
-                found[cells[0]] = cells[2].lower()
+                found[cells[0] if cells[0][0] in "ps" else f"p{cells[0]}"] = cells[
+                    2
+                ].lower()  # 0.80 writes 225 for p225
             elif cells and cells[0] != "ID":
                 folder.problem(f"{clip.path}, line {number}", "has no speaker, age and gender.")
     return found
