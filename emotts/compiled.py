@@ -1,6 +1,6 @@
-"""librosa, whose functions numba compiles when they are first imported: by one process at a time, into a folder of our own.
+"""librosa, whose universal functions numba compiles when they are imported: by one process at a time, into a folder of our own.
 
-numba keeps a compiled function as two files. Processes that compile at once may leave one each, and these do not fit: every process
+numba keeps such a function as two files. Processes that compile at once may leave one each, and these do not fit: every process
 that later calls the function is ended by the system (https://github.com/numba/numba/issues/10128).
 """
 

@@ -48,8 +48,8 @@ def joined(corpora: list[Path]) -> Iterator[ManifestRow]:
 
 def write_origins(path: Path, parts: list[Path]) -> None:
     """Write the origins of all corpora that have some; without any there is no such file."""
-    path.unlink(missing_ok=True)
     if not parts:
+        path.unlink(missing_ok=True)
         return
     with writing(path) as file:
         for part in parts:

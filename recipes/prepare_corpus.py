@@ -30,7 +30,7 @@ from tqdm import tqdm  # noqa: E402
 
 from emotts.data.alignment import ALIGNERS, EXPECTED, LISTENED  # noqa: E402
 from emotts.data.corpora.registry import corpus_class  # noqa: E402
-from emotts.data.corpora.rows import Corpus, CorpusFacts, Listing, SourceRow, without_repeats  # noqa: E402
+from emotts.data.corpora.rows import Corpus, CorpusFacts, SourceRow, without_repeats  # noqa: E402
 from emotts.data.faults import MachineFault, fault_at, is_of_machine  # noqa: E402
 from emotts.data.prepare import (  # noqa: E402
     Job,
@@ -97,7 +97,7 @@ def prepare(config: DictConfig) -> None:
     listing = corpus.read(root)
     labels: Any = OmegaConf.to_container(config.relabel) if config.relabel else {}
     rows, repeats = without_repeats(relabelled(listing.rows, labels))
-    listing = Listing(rows, listing.problems + repeats, listing.notes)
+    listing = replace(listing, rows=rows, problems=listing.problems + repeats)
     check_listing(output, listing)
     make_folder(output)
     if config.listing_only or not is_begun(output):

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from forty_clips import FORTY, Shelf
 from miniatures import MINIATURES, POINTER, msp_improv, msp_podcast, put, tone
 
 from emotts.data.corpora.cremad import CREMAD
@@ -300,6 +301,13 @@ def test_options_choose_the_part_and_the_split(tmp_path: Path) -> None:
     assert {row.id: row.split for row in by_speaker} != published
     with pytest.raises(ValueError, match="must be"):
         EmotionTalk(split="hash").read(tmp_path / "emotiontalk")
+    FORTY["emotiontalk"](Shelf(tmp_path / "many"))  # whose four speakers have ten clips each
+    many = EmotionTalk(split="speakers").read(tmp_path / "many").rows
+    assert len({(row.speaker, row.split) for row in many}) == 4 and {row.split for row in many} == {
+        "train",
+        "valid",
+        "test",
+    }
 
 
 def test_the_old_version_of_vctk_is_read(tmp_path: Path) -> None:
@@ -317,6 +325,10 @@ def test_the_old_version_of_vctk_is_read(tmp_path: Path) -> None:
         len(problems) == 2 and "p315_001.wav has no text" in problems[0] and problems[1] == "p226_002.wav is missing."
     )
     assert completeness(listing, VCTK.facts).startswith("VCTK: 2 clips, 2 of 109 speakers (107 missing)")
+    MINIATURES["vctk"](tmp_path)
+    both = VCTK().read(tmp_path)
+    assert both.notes == ["3 wav files, as of version 0.80, are not read beside flac files of version 0.92"]
+    assert both.published is None and all(row.audio.endswith("_mic2.flac") for row in both.rows) and len(both.rows) == 4
 
 
 def test_split_folders_of_esd_are_taken_at_their_word(tmp_path: Path) -> None:

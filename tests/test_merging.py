@@ -1,4 +1,4 @@
-"""Shards are merged and corpora joined row by row: memory does not grow with them, and what fails leaves all as it was."""
+"""Shards are merged and corpora joined row by row: memory does not grow with the shards, and what fails leaves all as it was."""
 
 import json
 import sys
@@ -98,6 +98,11 @@ def test_a_broken_manifest_leaves_what_was_joined_before(tmp_path: Path, monkeyp
     with (second / "manifest.jsonl").open("a") as file:
         file.write("{}\n")
     with pytest.raises(ValueError, match="line 3: manifest row: missing keys"):
+        join(first, second)
+    assert {name: (tmp_path / "joined" / name).read_bytes() for name in FILES[:2]} == before
+    (second / "manifest.jsonl").write_bytes((first / "manifest.jsonl").read_bytes())
+    (second / "origins.jsonl").write_bytes(b"\xff\n")
+    with pytest.raises(UnicodeDecodeError):
         join(first, second)
     assert {name: (tmp_path / "joined" / name).read_bytes() for name in FILES[:2]} == before
     assert not list((tmp_path / "joined").glob(".*"))

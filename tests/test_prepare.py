@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -295,6 +296,15 @@ def test_listing_alone_decodes_nothing(recipe: ModuleType, tmp_path: Path) -> No
     of_speakers = [line for line in lines(tmp_path / "out/quarantine.jsonl") if "/" in line["place"]]
     assert len(lines(tmp_path / "out/sources.jsonl")) == 57 and len(of_speakers) == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["quarantine.jsonl", "sources.jsonl"]
+
+
+def test_a_part_is_held_against_the_size_of_the_part(
+    recipe: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MINIATURES["esd"](tmp_path / "esd")
+    part = ["corpus.languages=[en-us]", "corpus.split=sentences", "listing_only=true"]
+    run(recipe, "corpus=esd", f"root={tmp_path}/esd", f"output={tmp_path}/out", *part)
+    assert re.search(r"\d+ of 17500 published clips .* of 10 speakers", capsys.readouterr().err)
 
 
 def test_a_corpus_without_texts_says_so_before_a_shard_is_finished(recipe: ModuleType, tmp_path: Path) -> None:

@@ -50,9 +50,13 @@ def weights(trainer):
     return torch.cat([p.detach().flatten() for p in trainer.model.parameters()]), averaged
 
 
+def connections() -> int:
+    """Count the threads of connections, where the system tells."""
+    return [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")].count("pt_gloo_runloop")
+
+
 def tell_connections() -> None:
-    names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
-    print(f"{names.count('pt_gloo_runloop')} threads of connections are left", flush=True)
+    print(f"{connections()} threads of connections are left", flush=True)
 
 
 def main() -> None:
@@ -92,6 +96,7 @@ def main() -> None:
     if way == "sum" and rank == 1:
         torch.cat = short_of_memory
     shown = []
+    assert not several or sys.platform != "linux" or connections()
     trainer.fit(batch_of, watched, total, on_save=shown.append, counts_of=counts_of if several else None)
     assert bool(shown) == (rank == 0) and bool(joined) == (way == "sum" and rank == 1)
 

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from emotts.training.memory import free_cache, is_out_of_memory
 
-if (
-    dist.is_available()
-):  # now, as there is no group: the functions of this module keep that of its import for good; see _leave
+# Now, as there is no group: the functions of this module keep that of its import for good; see _leave.
+if dist.is_available():
     import torch.distributed.nn.functional
 
 

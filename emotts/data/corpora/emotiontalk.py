@@ -51,7 +51,7 @@ class EmotionTalk:
         language="zh",
         licence="CC BY-NC-SA 4.0",
         example="audio/G00009/G00009_42/G00009_42_14/G00009_42_14_024.wav",
-        split="the published recordings: who trains is not held out, two speakers validate and test; or by speakers",
+        split="the published recordings: six speakers are held out, two of them both validate and test; or by speakers",
         clips=19_250,
         speakers=19,
         is_speaker_disjoint=False,

@@ -13,7 +13,7 @@ from emotts.data.corpora.reading import CorpusFolder
 from emotts.data.corpora.rows import CorpusFacts, Listing, SourceRow
 from emotts.data.corpora.splits import ranked_split
 
-PATTERN = r"(?P<name>(?P<spk>[ps]\d+)_(?P<utt>\d{3}))(?:_mic(?P<mic>[12]))?\.(?:flac|wav)$"
+PATTERN = r"(?P<name>(?P<spk>[ps]\d+)_(?P<utt>\d{3}))(?:_mic(?P<mic>[12])\.flac|\.wav)$"
 OLD_SPEAKERS = 109  # of version 0.80
 TEXT = r"txt/(?P<spk>[ps]\d+)/(?P<name>(?P=spk)_\d{3})\.txt$"
 
@@ -44,9 +44,13 @@ class VCTK:
         if self.microphone not in (1, 2):
             raise ValueError(f"microphone of VCTK must be 1 or 2; got {self.microphone!r}.")
         folder = CorpusFolder(root, self.facts)
-        clips = folder.clips(PATTERN)
-        is_old = all(clip.match["mic"] is None for clip in clips)
-        end = "" if is_old else f"_mic{self.microphone}"
+        found = folder.clips(PATTERN)
+        is_old = all(clip.match["mic"] is None for clip in found)
+        clips = [clip for clip in found if is_old or clip.match["mic"]]
+        n_old = len(found) - len(clips)
+        notes = (
+            [f"{n_old} wav files, as of version 0.80, are not read beside flac files of version 0.92"] if n_old else []
+        )
         chosen = [clip for clip in clips if clip.match["mic"] == (None if is_old else str(self.microphone))]
         for speaker in sorted({c.match["spk"] for c in clips} - {c.match["spk"] for c in chosen}):
             folder.problem(f"speaker {speaker}", f"has no microphone {self.microphone} and is left out.")
@@ -80,8 +84,8 @@ class VCTK:
         speakers = {row.speaker for row in rows}
         for name in sorted(texts):
             if name.partition("_")[0] in speakers and f"vctk-{name}" not in present and name not in bad:
-                folder.problem(f"{name}{end}.{'wav' if is_old else 'flac'}", "is missing.")
-        return Listing(rows, folder.problems, published=(None, OLD_SPEAKERS) if is_old else None)
+                folder.problem(f"{name}.wav" if is_old else f"{name}_mic{self.microphone}.flac", "is missing.")
+        return Listing(rows, folder.problems, notes, published=(None, OLD_SPEAKERS) if is_old else None)
 
 
 def _genders(folder: CorpusFolder) -> dict[str, str]:
@@ -91,9 +95,8 @@ def _genders(folder: CorpusFolder) -> dict[str, str]:
         for number, line in enumerate(folder.text(clip.path, ("utf-8-sig", "cp1252")).split("\n"), start=1):
             cells = line.split()
             if len(cells) > 2 and cells[2] in ("F", "M"):
-                found[cells[0] if cells[0][0] in "ps" else f"p{cells[0]}"] = cells[
-                    2
-                ].lower()  # 0.80 writes 225 for p225
+                name = cells[0] if cells[0][0] in "ps" else f"p{cells[0]}"  # version 0.80 writes 225 for p225
+                found[name] = cells[2].lower()
             elif cells and cells[0] != "ID":
                 folder.problem(f"{clip.path}, line {number}", "has no speaker, age and gender.")
     return found
