@@ -44,11 +44,7 @@ EMOBOX = {  # corpus: its folder there, and the folds that the loader shares wit
     "jl": ("jlcorpus", 4),
     "mead": ("mead", 0), "ravdess": ("ravdess", 6), "savee": ("savee", 4), "tess": ("tess", 0),
 }  # fmt: skip
-PARTS = {
-    "emotiontalk": (15_413, 1_908, 1_929),
-    "meld": (9_989, 1_109, 2_610),
-}  # published clips that train, validate, test
-
+PARTS = {"emotiontalk": (15_413, 1_908, 1_929), "meld": (9_989, 1_109, 2_610)}  # clips that train, validate, test
 RATINGS = {  # valence, activation, dominance, made up for IEMOCAP
     "ang": "[2.0000, 4.0000, 4.0000]", "exc": "[4.0000, 4.0000, 3.0000]", "hap": "[4.0000, 3.5000, 3.0000]",
     "neu": "[3.0000, 2.5000, 3.0000]", "sad": "[2.0000, 2.0000, 2.0000]",
@@ -94,9 +90,10 @@ def words_of(lists: Path, folder: str, part: str = "") -> dict[str, str]:
 def of_emobox(lists: Path, root: Path, shelf: Shelf, corpus: str) -> dict[str, Published]:
     folder, n_folds = EMOBOX[corpus]
     tests = {fold: words_of(lists, folder, f"_test_fold_{fold}") for fold in range(1, n_folds + 1)}
+    words = words_of(lists, folder)
     published = {
         name: Published(CANONICAL.get(word), frozenset(fold for fold, names in tests.items() if name in names))
-        for name, word in words_of(lists, folder).items()
+        for name, word in words.items()
     }
     for name in published:
         shelf.put(root / name)
@@ -104,7 +101,7 @@ def of_emobox(lists: Path, root: Path, shelf: Shelf, corpus: str) -> dict[str, P
             (root / name).with_suffix(".txt").write_text("Carl leaps into a jeep.\n")
     if corpus == "iemocap":
         ratings: dict[str, list[str]] = {}
-        for name, word in words_of(lists, "iemocap").items():
+        for name, word in words.items():
             session, _, _, dialogue, clip = name.split("/")
             line = f"[1.0000 - 2.0000]\t{Path(clip).stem}\t{word}\t{RATINGS[word]}"
             ratings.setdefault(f"{session}/dialog/EmoEvaluation/{dialogue}.txt", []).append(line)

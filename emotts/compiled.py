@@ -4,15 +4,14 @@ numba keeps such a function as two files. Processes that compile at once may lea
 that later calls the function is ended by the system (https://github.com/numba/numba/issues/10128).
 """
 
-import fcntl
-from contextlib import suppress
+from contextlib import ExitStack
 from functools import cache
 from importlib import import_module
 from sys import modules
 from types import ModuleType
 from typing import Any
 
-from emotts.durable import user_cache
+from emotts.durable import locked, user_cache
 
 
 @cache
@@ -22,15 +21,13 @@ def librosa_part(name: str) -> ModuleType:
     Raises:
         ImportError: librosa is not installed.
     """
-    try:
-        folder = user_cache("numba")
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "lock").open("w")
-    except (OSError, RuntimeError):  # an account without a home: numba finds a place by itself
-        return import_module(f"librosa.{name}")
-    with file:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        try:
+            folder = user_cache("numba")
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder / "lock"))
+        except (OSError, RuntimeError):  # an account without a home: numba finds a place by itself
+            return import_module(f"librosa.{name}")
         if not any(module.startswith("librosa.") for module in modules):
             config: Any = import_module("numba").config
             config.CACHE_DIR = config.CACHE_DIR or str(folder)

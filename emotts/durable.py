@@ -1,10 +1,12 @@
 """Files that are whole or not there, also after a kill, a full disk or a loss of power.
 
 Comes in: bytes, or a function that writes them. Goes out: a file flushed to the disk, under its name only once it is complete.
+Beside them the user's cache, and locks for those who would make the same file at once.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +21,25 @@ def user_cache(name: str) -> Path:
     """
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "emotts" / name
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that a file stands for, once no other process does; where files cannot be locked, nobody waits.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    import fcntl
+
+    with path.open("w") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # closing would not do: a child of this process may hold the file as well
+                fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def write_durably(path: Path, content: Content) -> None:

@@ -6,7 +6,6 @@ a checksum guards each line. It lies beside the manifest as manifest.index, else
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -24,7 +23,7 @@ from emotts.data.index_build import SHAPES, VERSION, Stamp, build_index
 from emotts.data.index_file import FormatError, copy_with_texts, map_columns
 from emotts.data.manifest import REMEDY, ManifestRow, parse_row
 from emotts.data.trust import FILE
-from emotts.durable import user_cache
+from emotts.durable import locked, user_cache
 
 MANIFEST = "manifest.jsonl"
 YOUNG_NS = (
@@ -200,14 +199,8 @@ def _written(manifest: Path, place: Path, content: Callable[[IO[bytes]], None]) 
 def _alone(place: Path) -> Iterator[None]:
     """Wait while another process makes this index, which would cost both the time; where files cannot be locked, both make it."""
     path = place.with_name(f".{place.name}.lock")
-    with path.open("w") as file:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(path):
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                fcntl.flock(
-                    file, fcntl.LOCK_UN
-                )  # closing would not do: a child of this process may hold the file as well

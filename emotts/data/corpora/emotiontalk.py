@@ -22,12 +22,8 @@ EMOTIONS: dict[str, str | None] = {
     "fearful": "fearful",
 }  # fmt: skip
 NAME = r"(?P<name>(?P<dlg>G\d{5})_\d{2}_\d{2}_\d{3})"
-HELD_OUT = {
-    "G00001": "valid",
-    "G00012": "valid",
-    "G00003": "test",
-    "G00015": "test",
-}  # as published; the other recordings train
+# as published; the other recordings train
+HELD_OUT = {"G00001": "valid", "G00012": "valid", "G00003": "test", "G00015": "test"}
 CONTINUOUS = "Continuous label_result"
 MARKUP = re.compile(
     r"\[/?(?:over/?|interrupted|laughing|sobbing|obbing|crying|screaming)\]"

@@ -48,9 +48,7 @@ class VCTK:
         is_old = all(clip.match["mic"] is None for clip in found)
         clips = [clip for clip in found if is_old or clip.match["mic"]]
         n_old = len(found) - len(clips)
-        notes = (
-            [f"{n_old} wav files, as of version 0.80, are not read beside flac files of version 0.92"] if n_old else []
-        )
+        note = f"{n_old} wav files, as of version 0.80, are not read beside flac files of version 0.92"
         chosen = [clip for clip in clips if clip.match["mic"] == (None if is_old else str(self.microphone))]
         for speaker in sorted({c.match["spk"] for c in clips} - {c.match["spk"] for c in chosen}):
             folder.problem(f"speaker {speaker}", f"has no microphone {self.microphone} and is left out.")
@@ -85,7 +83,9 @@ class VCTK:
         for name in sorted(texts):
             if name.partition("_")[0] in speakers and f"vctk-{name}" not in present and name not in bad:
                 folder.problem(f"{name}.wav" if is_old else f"{name}_mic{self.microphone}.flac", "is missing.")
-        return Listing(rows, folder.problems, notes, published=(None, OLD_SPEAKERS) if is_old else None)
+        return Listing(
+            rows, folder.problems, [note] if n_old else [], published=(None, OLD_SPEAKERS) if is_old else None
+        )
 
 
 def _genders(folder: CorpusFolder) -> dict[str, str]:
